@@ -80,8 +80,8 @@ class Case:
         self.notes, self.warnings = list(opened.notes), list(opened.warnings)
         """What the reader should know of the run, and be warned of; whoever finds something appends it."""
         self.altered, self.days_compared = opened.altered, opened.days_compared
-        self.reference_model = reference_model
-        self.current_model = current_model
+        self.reference_model, self.current_model = reference_model, current_model
+        self.model_name = "the saved model"
         self.problem = opened.problem
         self.cache = Cache()
         self.snapshots = snapshots

@@ -129,7 +129,7 @@ def test_a_table_joined_onto_other_rows(host):
     n, rows = current.height, current["host"].str.contains(host).to_numpy()
     order = np.where(rows, rng.permutation(n), np.arange(n))
     current = current.with_columns(current[c][order].alias(c) for c in ("north", "price"))
-    first = causes_of(Scenario(answered(reference, 0.0), answered(current, 0.8), ROLES, None)).causes[0]
+    first = causes_of(Scenario(answered(reference, 0.4), answered(current, 0.4), ROLES, None)).causes[0]
     assert (first.kind, set(first.features)) == (CauseKind.BROKEN_JOIN, {"north", "price"})
     assert first.segment == ("host = 'b'" if host else None)
 

@@ -76,8 +76,8 @@ def test_some_days_in_percent_are_dated():
 
 
 EXCHANGED = [
-    (worlds.BARE, False, Confidence.SUSPECTED),
-    (UNDECIDED, False, Confidence.SUSPECTED),
+    (worlds.BARE, False, Confidence.SUPPORTED),
+    (UNDECIDED, False, Confidence.SUPPORTED),
     (UNDECIDED, True, Confidence.PROVEN),
 ]
 

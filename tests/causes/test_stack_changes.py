@@ -89,11 +89,12 @@ def test_without_snapshots_it_is_another_model(story):
     assert diagnosed(story, story[1]).causes[0].kind == "model_change"
 
 
-def test_without_a_model_it_is_supported_by_the_golden_rows_and_has_no_price(story):
+def test_without_a_model_it_is_supported_by_the_golden_rows_and_priced_by_a_stand_in(story):
     found = diagnosed(story, None, reference_snapshot="v1.json", current_snapshot="v2.json")
     assert found.verdict == "degraded"
     ours = [c for c in found.causes if c.kind.family == "our own change"]
-    assert [(c.kind, c.points, c.confidence) for c in ours] == [("scaler_refit", None, "supported")]
+    assert [(c.kind, c.confidence) for c in ours] == [("scaler_refit", "supported")]
+    assert ours[0].points.estimate == pytest.approx(found.metric.change.estimate, abs=0.05)
     assert [c.rank for c in found.causes] == list(range(1, len(found.causes) + 1))
     assert backslide.Diagnosis.from_dict(json.loads(found.to_json())) == found
 

@@ -25,6 +25,7 @@ from backslide.causes.faults.misfits import (
     recognised_as,
 )
 from backslide.causes.faults.recognition import find_all_faults
+from backslide.causes.faults.row_lag import find_label_lag, find_row_lag
 from backslide.causes.pricing import materiality
 from backslide.causes.pricing.counterfactual import PricingBench, price
 from backslide.causes.pricing.materiality import Scale
@@ -108,10 +109,14 @@ def find_causes(case: Case, target: Metric, *, degraded: bool, progress: Progres
     say(f"causes: trying out {len(faults)} possible faults")
     tried = price_all(bench, faults, notes)
     faults = [fault for fault in tried if materiality.stands(fault, scale)]
-    harmful = [fault for fault in faults if materiality.matters(fault, scale)]
-    harmless = [fault for fault in faults if not materiality.matters(fault, scale)]
+    unpriced = [f for f in faults if bench.model is None and materiality.unpriced_matters(f, scale)]
+    harmful = [*(fault for fault in faults if materiality.matters(fault, scale)), *unpriced]
+    harmless = [fault for fault in faults if not any(fault is one for one in harmful)]
 
     own_change = name_by_snapshots(case, find_own_change(served, faults))
+    if own_change is not None and not bench.artefact:
+        # A stand-in asked about repaired rows undoes the other answers as well, so what it says of a repair proves no fault.
+        harmful = [fault for fault in harmful if fault.exact]
     explanation = Explanation(
         change,
         own_change,
@@ -122,6 +127,9 @@ def find_causes(case: Case, target: Metric, *, degraded: bool, progress: Progres
         artefact=bench.artefact,
         notes=tuple(notes),
     )
+    if _unsettled(explanation, scale) and materiality.asks_for_lag(explanation.unexplained, scale):
+        say("causes: labels of other rows")
+        bench, explanation = _with_row_lag(bench, explanation, scale)
     say("causes: rows that came again, or no longer")
     explanation = _with_traffic(explanation, served, faults, scale)
     # Asked whatever the change where columns moved: what the world did for the better in the same weeks may hide a fault.
@@ -145,6 +153,8 @@ def _with_shifts(found: Explanation, bench: PricingBench, scale: Scale, *, degra
     """The explanation with what the world did; beside a surer cause, what the split only suspects stays unexplained."""
     changes = _shifts(found, bench, scale, degraded=degraded)
     sure = tuple(change for change in changes if change.confidence.rank >= Confidence.SUPPORTED.rank)
+    if any(fault.points is None for fault in found.faults):  # the split has counted what they cost as the world's
+        return replace(found, possible_shifts=changes)
     own = found.own_change.effect if found.own_change is not None and found.own_change_matters else None
     ours = found.traffic or (own is not None and scale.harm(own) > 0)
     if not (sure or ours or any(materiality.is_supported(fault, artefact=found.artefact) for fault in found.faults)):
@@ -176,6 +186,23 @@ def _with_traffic(found: Explanation, bench: PricingBench, known: list[Fault], s
 def _unsettled(found: Explanation, scale: Scale) -> bool:
     """Whether something may be left to find: without labels always, as nothing says how much was lost."""
     return found.unexplained is None or materiality.asks_for_suspect(found.unexplained, scale)
+
+
+def _with_row_lag(bench: PricingBench, found: Explanation, scale: Scale) -> tuple[PricingBench, Explanation]:
+    """The explanation with a column, or labels, that stand some places away from their rows."""
+    lag, notes = _attempt(
+        "labels of other rows", lambda: [one for one in [find_label_lag(bench.case)] if one is not None]
+    )
+    if not lag:
+        return bench, replace(found, notes=(*found.notes, *notes))
+    bench, found = _on_stand_in(bench, found)
+    if bench.model is None:
+        return bench, found
+    lags, notes = _attempt("labels of other rows", lambda: find_row_lag(bench, lag[0]))
+    taken = {feature for fault in found.faults for feature in fault.features}
+    named = [f for f in lags if materiality.matters(f, scale) and not taken & set(f.features)]
+    faults = share_out(bench, [*(replace(fault, share=None) for fault in found.faults), *named])
+    return bench, replace(found, faults=tuple(faults), notes=(*found.notes, *notes))
 
 
 def _with_row_faults(found: Explanation, bench: PricingBench, known: list[Fault], scale: Scale) -> Explanation:

@@ -20,6 +20,8 @@ Texts = NDArray[np.object_]
 Mask = NDArray[np.bool_]
 LOOK = 1_500
 """Texts per window that the statistics rest on."""
+SENTENCE_ENDS = frozenset(".!?\"')”…")
+"""Marks with which a whole text ends."""
 START = 1_000
 """Characters of a text that its words are counted in."""
 WORDS = re.compile(r"[^\W\d_]+", re.UNICODE)
@@ -357,3 +359,12 @@ def frequent_words(texts: Sequence[str], most: int = 100) -> tuple[frozenset[str
     counts = Counter(w.casefold() for t in texts for w in WORDS.findall(t[:START]))
     top = counts.most_common(most)
     return frozenset(w for w, _ in top), sum(n for _, n in top) / max(sum(counts.values()), 1)
+
+
+def usual_case(pool: list[str]) -> dict[str, str]:
+    """How each word is written where it stands first."""
+    usual: dict[str, str] = {}
+    for text in pool:
+        for word in WORDS.findall(text):
+            usual.setdefault(word.casefold(), word)
+    return usual

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from backslide.causes.columns.text_corruption import (
+    SENTENCE_ENDS,
     START,
     WORDS,
     Boilerplate,
@@ -43,6 +44,10 @@ UNLIKE = 0.5
 """Share of the texts at that length that must be different: one text sent many times has one length too."""
 AS_MANY = 0.7
 """Of the texts that another damage would explain, how many a more specific one must."""
+ABRUPT = 0.5
+"""Of the share of whole texts that end with a mark of punctuation, how many of those cut off at one length may."""
+AMID_A_WORD = 0.2
+"""Rise of the share of texts whose last word was never seen, where whole ones end without a mark."""
 ENDS = 8
 """Characters of a beginning or an ending by which texts are gathered."""
 LEAST_END = 12
@@ -213,6 +218,21 @@ def damage_of_some(ref: Sequence[str], cur: Sequence[str]) -> Found | None:
 def reach(damage: TextDamage, texts: Sequence[str]) -> float:
     """Share of the texts that the damage would change."""
     return float(np.mean([damage.do(t) != t for t in texts])) if texts else 0.0
+
+
+def is_abrupt(damage: TextDamage, ref: Sequence[str], cur: Sequence[str]) -> bool:
+    """Whether texts cut off at one length break off: without the mark of punctuation that ends whole ones, or amid a word."""
+    if not isinstance(damage, CutOfSome) or not ref:
+        return False
+    cut = [t for t in cur if damage.hit(t)]
+    if not cut:
+        return False
+    ended, still = (float(np.mean([t.rstrip()[-1:] in SENTENCE_ENDS for t in side])) for side in (ref, cut))
+    if ended >= ABRUPT:
+        return still <= ABRUPT * ended
+    known = {word for t in ref[::2] for word in words_of(t)}
+    odd = [[words[-1] not in known for t in side if (words := words_of(t))] for side in (ref[1::2], cut)]
+    return all(odd) and float(np.mean(odd[1])) >= float(np.mean(odd[0])) + AMID_A_WORD
 
 
 def _suspects(ref: Sequence[str], cur: Sequence[str]) -> Iterator[TextDamage]:

@@ -20,6 +20,10 @@ RIDGE = 1e-9
 """Penalty as a share of the rows: columns that say the same twice share their weight."""
 MOST_TERMS = 0.2
 """Terms as a share of the rows from which on a form would fit anything."""
+UNTOLD = 1e-7
+"""Mean square of the terms along a direction under which the reference never varied along it."""
+OFF = 1e-3
+"""How far along such a direction a row may lie, in standard deviations of the columns."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,19 @@ class LinearForm:
     """Levels of each column of codes (p,), 0 for numbers."""
     weights: Floats
     """(1 + terms, answers)."""
+
+    def unknown(self, x: Floats, reference: Floats) -> NDArray[np.bool_]:
+        """Rows (n,) of which the reference rows (m, p) tell nothing: a level or a missing value that they never held, or a move
+        along which they never varied, as of two columns that always agreed."""
+        learned = _terms(reference, self.centre, self.scale, self.levels)
+        variances, directions = np.linalg.eigh(learned.T @ learned / len(learned))
+        untold = directions[:, variances < UNTOLD]
+        levels = np.array(self.levels)
+        strange = np.asarray(((x >= levels) & (levels > 0)).any(axis=1))
+        if not untold.shape[1]:
+            return strange
+        off = np.abs(_terms(x, self.centre, self.scale, self.levels) @ untold).max(axis=1) > OFF
+        return np.asarray(strange | off)
 
     def predict(self, x: Floats) -> Floats:
         """The answers of the rows of a design matrix: (n, answers), or (n,) where there is one."""

@@ -32,6 +32,12 @@ REST_BACK = 0.3
 """Share of the rest that replacing the values of a column that does not fit must bring back."""
 SURE_Z = 7.0
 """Standard errors from which a material gain needs no such share: behind it the world may have moved much more."""
+LAG_TIMES = 3.0
+"""Times ``min_effect`` that must be left before answers are held against the labels of other rows."""
+UNPRICED_ROWS = 0.05
+"""Share of the rows that a fault must hit to be named though nothing can price it."""
+BY_THE_WORLD = (CauseKind.UNSEEN_CATEGORY, CauseKind.MISSING_VALUES)
+"""Kinds that come with growth as well, so that they are named by their price alone."""
 MIN_SHIFT_ROWS = 200
 """Labelled rows of each window under which inputs and relation are not told apart."""
 
@@ -98,6 +104,15 @@ def matters(fault: PricedCause, scale: Scale) -> bool:
     return scale.change is None and fault.exact and scale.harm(points) >= scale.min_effect and abs(points.z) >= MAY_Z
 
 
+def unpriced_matters(fault: Fault, scale: Scale) -> bool:
+    """Whether a certain fault that nothing can price is named where the metric fell: that it cost nothing is not known either,
+    and what it did cannot be told from what the world did."""
+    if fault.points is not None or not fault.exact or fault.kind in BY_THE_WORLD:
+        return False
+    fell = scale.change is not None and scale.change.clear and scale.harm(scale.change) >= scale.min_effect
+    return fell and float(fault.rows.mean()) >= UNPRICED_ROWS
+
+
 def unrecognised_stands(fault: Fault, rest: Effect, scale: Scale) -> bool:
     """Whether a column that no longer fits the others is named.
 
@@ -146,6 +161,11 @@ def asks_for_suspect(rest: Effect, scale: Scale) -> bool:
     """Whether enough of the drop is unexplained to ask every column whether it still fits the others. The answer is paired, so
     the noise of the change itself does not matter."""
     return scale.harm(rest) >= REST_SHARE * scale.min_effect
+
+
+def asks_for_lag(rest: Effect | None, scale: Scale) -> bool:
+    """Whether so much is lost that answers may stand beside the labels of other rows: nothing else is asked of that search."""
+    return rest is not None and scale.harm(rest) >= LAG_TIMES * scale.min_effect and abs(rest.z) >= GAIN_Z
 
 
 def own_change_matters(effect: Effect | None, scale: Scale, *, current_labels: bool) -> bool:

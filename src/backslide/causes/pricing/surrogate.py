@@ -7,6 +7,8 @@ reference rows and said.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,13 +19,14 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from backslide.case import Case
 from backslide.causes.pricing.linear_form import LinearForm, fit_linear_form
+from backslide.causes.pricing.text_design import TextDesign, WordForm, fit_word_form, make_text_design
 from backslide.contracts import say
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.design_matrix import Design, make_design
 from backslide.engine.roles.problem import Problem
 from backslide.models.answer import Reply
 from backslide.models.model import Model, ModelAnswer
-from backslide.stats.drift.boosting import classify, regress
+from backslide.stats.drift.boosting import classify, fit_on_asinh, regress
 from backslide.stats.metrics.metric import Floats
 
 MIN_FIDELITY = 0.85
@@ -38,11 +41,19 @@ LOG_ODDS_LIMIT = 0.999 * float(np.log((1 - CLIP) / CLIP))
 class Surrogate(Model):
     """Answers like the logged model, from the comparable feature columns."""
 
-    def __init__(self, design: Design, fitted: list[Any], problem: Problem) -> None:
+    def __init__(
+        self,
+        design: Design | TextDesign,
+        fitted: list[Any],
+        problem: Problem,
+        held_out: NDArray[np.bool_] | None = None,
+    ) -> None:
         super().__init__("stand-in", _no_frames, design.columns, problem.classes or None)
         self.design = design
         self.fitted = fitted
         self.problem = problem
+        self.held_out = np.zeros(0, bool) if held_out is None else held_out
+        """Reference rows (n_ref,) that took no part in fitting."""
 
     def answer(self, frame: pl.DataFrame, *, batch_rows: int = 50_000, decisions: bool = True) -> ModelAnswer:
         """Scores, or predicted numbers, of every row; never fails on one."""
@@ -59,34 +70,104 @@ def _no_frames(frame: Any, decisions: bool) -> Reply:
     raise TypeError("the stand-in answers Polars frames only")
 
 
-@once
-def fit_surrogate(case: Case) -> tuple[Model | None, str]:
-    """A stand-in fitted to the reference sample, and a sentence on how faithful it is; None where it is not."""
-    design = make_design(case.pairs.values())
+@dataclass(frozen=True)
+class _Candidate:
+    """A fitted stand-in and how faithful it is to rows that it was not fitted to."""
+
+    design: Design | TextDesign
+    fitted: list[Any]
+    fidelity: float
+
+
+NOT_ALLOWED = "faults are not priced: no saved model, and the logged outputs do not allow a stand-in"
+TOO_FEW = "faults are not priced: no saved model, and too few reference rows for a stand-in"
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """What a stand-in learns on the reference, and on which rows."""
+
+    y: Floats
+    train: NDArray[np.bool_]
+    test: NDArray[np.bool_]
+    held: NDArray[np.bool_]
+
+    @property
+    def enough(self) -> bool:
+        return int(self.train.sum()) >= 100 and int(self.test.sum()) >= 30
+
+
+def _sample(case: Case) -> _Sample | None:
     served = case.reference.outcomes
-    y = _targets(served.scores, served.predictions, case.problem)
-    if y is None or not design.columns:
-        return None, "faults are not priced: no saved model, and the logged outputs do not allow a stand-in"
-    x = design.matrix(case.reference.sample)
+    y = learnable_targets(served.scores, served.predictions, case.problem)
+    if y is None:
+        return None
     known = np.isfinite(y).all(axis=1)
-    held = case.rng("surrogate").random(len(x)) < HELD_OUT
-    train, test = known & ~held, known & held
-    if train.sum() < 100 or test.sum() < 30:
-        return None, "faults are not priced: no saved model, and too few reference rows for a stand-in"
-    form = _linear(x[known], y[known], design, ~held[known], case.problem)
-    fitted = [form] if form is not None else _fit(x[train], y[train], design, case.problem)
-    fidelity = _fidelity(fitted, x[test], y[test], case.problem)
-    share = say.percent(fidelity, 0)
-    if fidelity < MIN_FIDELITY:
+    held = case.rng("surrogate").random(len(y)) < HELD_OUT
+    return _Sample(y, known & ~held, known & held, held)
+
+
+@once
+def fit_exact_form(case: Case) -> Surrogate | None:
+    """The linear form that the reference's answers are, but for a thousandth of their variance; None where they are none."""
+    sample, design = _sample(case), make_design(case.pairs.values())
+    if sample is None or not sample.enough or not design.columns:
+        return None
+    known = sample.train | sample.test
+    x = design.matrix(case.reference.sample)
+    form = _linear(x[known], sample.y[known], design, sample.train[known], case.problem)
+    return None if form is None else Surrogate(design, [form], case.problem, sample.held)
+
+
+@once
+def fit_surrogate(case: Case) -> tuple[Surrogate | None, str]:
+    """A stand-in fitted to the reference sample, and a sentence on how faithful it is; None where it is not."""
+    sample = _sample(case)
+    if sample is None or not sample.enough:
+        return None, NOT_ALLOWED if sample is None else TOO_FEW
+    found = list(_candidates(case, sample))
+    if not found:
+        return None, NOT_ALLOWED
+    best = max(found, key=lambda candidate: candidate.fidelity)
+    share = say.percent(best.fidelity, 0)
+    if best.fidelity < MIN_FIDELITY:
         return (
             None,
             f"faults are not priced: no saved model, and a stand-in would agree with it on {share} only",
         )
     note = f"no usable saved model: faults are priced with a stand-in that agrees with the logged outputs to {share}"
-    return Surrogate(design, fitted, case.problem), note
+    return Surrogate(best.design, best.fitted, case.problem, sample.held), note
 
 
-def _targets(scores: Floats | None, predictions: Any, problem: Problem) -> Floats | None:
+def _candidates(case: Case, sample: _Sample) -> Iterator[_Candidate]:
+    """A linear form alone where it is exact; else boosting, and with running text two forms of its words."""
+    problem, frame = case.problem, case.reference.sample
+    y, train, test = sample.y, sample.train, sample.test
+
+    def judged(design: Design | TextDesign, x: Any, fitted: list[Any]) -> _Candidate:
+        return _Candidate(design, fitted, _fidelity(fitted, x[test], y[test], problem))
+
+    exact, design = fit_exact_form(case), make_design(case.pairs.values())
+    if exact is not None:
+        yield judged(exact.design, exact.design.matrix(frame), exact.fitted)
+        return
+    if design.columns:
+        x = design.matrix(frame)
+        yield judged(design, x, _fit(x[train], y[train], design, problem))
+        if not problem.classification:
+            yield judged(design, x, [fit_on_asinh(x[train], y[train, 0], design.categorical)])
+    for directions in (False, True):
+        words = make_text_design(case, directions=directions) if _by_scores(y, problem) else None
+        if words is None:
+            continue
+        x = words.matrix(frame)
+        if directions:
+            yield judged(words, x, _fit(x[train], y[train], words, problem))
+        else:
+            yield judged(words, x, [fit_word_form(x[train], _centred_logs(y[train], problem))])
+
+
+def learnable_targets(scores: Floats | None, predictions: Any, problem: Problem) -> Floats | None:
     """What the stand-in learns: log odds of each score, the predicted class, or the predicted number (n, targets)."""
     if not problem.classification:
         return np.asarray(predictions, float)[:, None]
@@ -109,13 +190,21 @@ def _linear(x: Floats, y: Floats, design: Design, train: NDArray[np.bool_], prob
     if not _by_scores(y, problem):
         return None
     inside = np.asarray((np.abs(y) < LOG_ODDS_LIMIT).all(axis=1))
-    logs = np.where(inside[:, None], -np.logaddexp(0, -y), np.nan)
+    logs = np.where(inside[:, None], _centred_logs(y, problem), np.nan)
+    return fit_linear_form(x, logs, design, train) if inside.any() else None
+
+
+def _centred_logs(y: Floats, problem: Problem) -> Floats:
+    """Log score of every class against their mean, from log odds (n, K); numbers as they are."""
+    if not problem.classification:
+        return y
+    logs = -np.logaddexp(0, -y)
     if len(problem.classes) == 2:
-        logs = np.column_stack([np.where(inside[:, None], -np.logaddexp(0, y), np.nan), logs])
-    return fit_linear_form(x, logs - logs.mean(axis=1, keepdims=True), design, train) if inside.any() else None
+        logs = np.column_stack([-np.logaddexp(0, y), logs])
+    return np.asarray(logs - logs.mean(axis=1, keepdims=True))
 
 
-def _fit(x: Floats, y: Floats, design: Design, problem: Problem) -> list[Any]:
+def _fit(x: Floats, y: Floats, design: Design | TextDesign, problem: Problem) -> list[Any]:
     if _by_scores(y, problem):
         return [regress(x, y[:, j], design.categorical, rounds=200, leaves=31, l2=0.0) for j in range(y.shape[1])]
     return [classify(x, y[:, 0].astype(int), design.categorical, rounds=100, leaves=31, l2=0.0)]
@@ -123,7 +212,7 @@ def _fit(x: Floats, y: Floats, design: Design, problem: Problem) -> list[Any]:
 
 def _scores(fitted: list[Any], x: Floats, problem: Problem) -> Floats:
     k = len(problem.classes)
-    if isinstance(fitted[0], LinearForm):
+    if isinstance(fitted[0], LinearForm | WordForm):
         return np.asarray(softmax(fitted[0].predict(x), axis=1))
     if isinstance(fitted[0], HistGradientBoostingClassifier):
         scores = np.zeros((len(x), k))

@@ -105,6 +105,11 @@ class Answers:
         return tuple(roles.scores.values()) if self.scored else () if roles.prediction is None else (roles.prediction,)
 
     @property
+    def model_name(self) -> str:
+        """What the model that answers again is called."""
+        return self.case.model_name
+
+    @property
     def what(self) -> str:
         """What the answers are called."""
         return "scores" if self.scored else "predictions"
@@ -175,16 +180,16 @@ def _exchanged(answers: Answers) -> AnswerChange | None:
     back = np.argsort(to).astype(float)
     if answers.scored:
         return answers.change(
-            f"the scores of {listed} stand in each other's place: what was served is what the saved model gives with these "
-            "classes exchanged",
+            f"the scores of {listed} stand in each other's place: what was served is what "
+            f"{answers.model_name} gives with these classes exchanged",
             "give each score to its own class",
             lambda scores: scores[:, to],
             moved,
             every=True,
         )
     return answers.change(
-        f"{listed} stand in each other's place among the predictions: what was served is what the saved model gives with these "
-        "classes exchanged",
+        f"{listed} stand in each other's place among the predictions: what was served is "
+        f"what {answers.model_name} gives with these classes exchanged",
         "give each prediction its own class",
         lambda codes: np.where(codes >= 0, back[codes.astype(np.int64)], codes),
         moved,
@@ -246,7 +251,7 @@ def _limited(answers: Answers) -> AnswerChange | None:
     words = _words_of_limits(low, high)
     inside, end = ("them", "s") if " and " in words or words == "by class" else ("it", "")
     return answers.change(
-        f"{answers.what} are cut off {words}: what was served is what the saved model gives within {inside}",
+        f"{answers.what} are cut off {words}: what was served is what {answers.model_name} gives within {inside}",
         f"serve the {answers.what} without the limit{end}",
         lambda given: np.clip(given, low, high),
     )
@@ -291,7 +296,7 @@ def _rounded(answers: Answers) -> AnswerChange | None:
             if answers.same(made, ROUNDED) and np.ptp(made) > 0:  # one answer for all rows is not a rounded one
                 to = f"to {say.counted(digits, 'decimal place')}" if digits >= 0 else f"to multiples of {10**-digits}"
                 return answers.change(
-                    f"{answers.what} are {word} {to}: what was served is the saved model's answer so {word}",
+                    f"{answers.what} are {word} {to}: what was served is the answer of {answers.model_name} so {word}",
                     f"serve the {answers.what} as the model gives them",
                     alter,
                 )
@@ -330,8 +335,8 @@ def _of_any_rows(answers: Answers) -> AnswerChange | None:
     if found < FROM_ROWS or max(chance, _among(known[::2], known[1::2], answers.tolerance)) > BY_CHANCE:
         return None
     return answers.change(
-        f"rows are served with the answers of other rows: {say.percent(found)} of the answers that differ are ones that the "
-        "saved model gives to another row",
+        f"rows are served with the answers of other rows: {say.percent(found)} of the answers that differ are ones that "
+        f"{answers.model_name} gives to another row",
         "write each answer back to its own row",
         lambda given: np.roll(given, len(given) // 2, axis=0),
     )

@@ -101,7 +101,7 @@ def _line(answers: Answers) -> AnswerChange | None:
             offset = 0.0
         times = "" if abs(slope - 1) <= 1e-6 else f"{say.number(slope)} times "
         plus = "" if offset == 0 else f" {'plus' if offset > 0 else 'minus'} {say.number(abs(offset))}"
-        name = words.format("what the saved model gives")
+        name = words.format(f"what {answers.model_name} gives")
         return answers.change(
             f"predictions are altered behind the model: what was served is {times}{name}{plus}",
             "serve the predictions as the model gives them",
@@ -151,7 +151,8 @@ def _log_odds(answers: Answers) -> AnswerChange | None:
             else "plus a number by class"
         )
     return answers.change(
-        f"the scores are calibrated otherwise behind the model: the log odds{of} that were served are those of the saved model "
+        f"the scores are calibrated otherwise behind the model: the log odds{of} that were served are those of "
+        f"{answers.model_name} "
         f"{' '.join(parts)}",
         "serve the scores with the calibration that belongs to the model",
         alter,
@@ -178,8 +179,8 @@ def _rising(answers: Answers) -> AnswerChange | None:
 
     how = "calibrated otherwise" if answers.scored else "put on another scale"
     return answers.change(
-        f"{answers.what} are {how} behind the model: what was served rises with what the saved model gives, in the same order of "
-        "rows",
+        f"{answers.what} are {how} behind the model: what was served rises with what "
+        f"{answers.model_name} gives, in the same order of rows",
         f"serve the {answers.what} "
         + ("with the calibration that belongs to the model" if answers.scored else "on the scale of the labels"),
         lambda given: np.interp(given, points, heights),

@@ -5,8 +5,10 @@ versions, or not the rows from some day on. `threshold_change`: in both windows 
 and the cuts differ; or some rows, all of them between the old cut and a new one, are decided the new way (one host, the days
 from one on, or a share that nothing marks). Both are exact replays; only their price has an interval.
 
-Without a saved model, a new version that answers beside the old one in the current window is compared with it as in an A/B test:
-when the groups are alike in every input and the new one is worse, `model_change` is supported, not proven.
+Without a saved model, one is recovered from the reference's answers where they are a formula of the columns; else the rules by
+which inputs tell answers before and now are compared (`input_dependence`). A new version that answers beside the old one in the
+current window is compared with it as in an A/B test: when the groups are alike in every input and the new one is worse,
+`model_change` is supported, not proven.
 """
 
 from __future__ import annotations
@@ -22,9 +24,12 @@ from backslide.causes.faults.base import Fault
 from backslide.causes.pricing.counterfactual import PricingBench
 from backslide.causes.replay.answer_change import AnswerChange, altered_outcomes, find_answer_change, rows_that_show
 from backslide.causes.replay.answer_map import find_answer_map
+from backslide.causes.replay.input_dependence import find_other_answers
 from backslide.causes.replay.output_change import find_exchanged_classes
+from backslide.causes.replay.placeholder_answer import find_placeholder
 from backslide.causes.replay.preprocessing.replay import InputChange
 from backslide.causes.replay.preprocessing.search import find_input_change
+from backslide.causes.replay.recovered_model import imitate, recover_model
 from backslide.causes.replay.rollout import find_rollout
 from backslide.causes.replay.threshold import decide_at, find_threshold_change
 from backslide.causes.replay.version_comparison import find_worse_version
@@ -71,8 +76,11 @@ def find_own_change(bench: PricingBench, faults: Sequence[Fault] = ()) -> OwnCha
     if not (case.inputs_known or case.problem.has_scores):
         return None
     found = _by_replay(bench, faults) if case.reference_model is not None and case.inputs_known else None
-    if found is None and (exchanged := find_exchanged_classes(case)) is not None:
-        found = _answer_change(bench, exchanged, 1.0, Confidence.SUSPECTED)
+    if found is None and case.inputs_known and not stand_in_is_faithful(case):
+        found = _by_recovered_model(bench, faults)
+    unsure = found is None or (found.kind == CauseKind.OUTPUT_CHANGE and found.confidence != Confidence.PROVEN)
+    if unsure and (exchanged := find_exchanged_classes(case)) is not None:
+        found = _answer_change(bench, exchanged, 1.0, Confidence.SUSPECTED if found is None else Confidence.SUPPORTED)
     return found or _threshold(bench) or _by_version(bench)
 
 
@@ -86,7 +94,7 @@ def _by_replay(bench: PricingBench, faults: Sequence[Fault]) -> OwnChange | None
     spread = find_rollout(case, done.current.comparable & ~done.current.equal, done.current.comparable)
     # Rows that the old model cannot answer keep what was served: they prove nothing.
     undone = _fill(done.current.answered.outcomes, case.current.outcomes, done.current.answered.failed)
-    answers = find_answer_change(case, done.current, spread.rows)
+    answers = find_answer_change(case, done.current, spread.rows) or find_placeholder(case, done.current, spread.rows)
     altered = None if answers is not None else find_input_change(case, done.current)
     if answers is None and altered is None:
         answers = find_answer_map(case, done.current, spread.rows)
@@ -95,7 +103,7 @@ def _by_replay(bench: PricingBench, faults: Sequence[Fault]) -> OwnChange | None
         spread = find_rollout(case, done.current.comparable & ~done.current.equal, shows)
         found = _answer_change(bench, replace(answers, undone=undone), share, Confidence.PROVEN)
     elif altered is not None:
-        seen = altered.words + ("; with that the saved model gives what was served" if altered.reproduces else "")
+        seen = altered.words + (f"; with that {case.model_name} gives what was served" if altered.reproduces else "")
         found = _price(
             bench,
             altered.kind,
@@ -109,14 +117,39 @@ def _by_replay(bench: PricingBench, faults: Sequence[Fault]) -> OwnChange | None
     else:
         not_reproduced = "reproduces none" if share >= ALL else f"does not reproduce {say.percent(share)}"
         seen = (
-            f"the saved model {not_reproduced} of the current predictions, while it reproduces "
+            f"{case.model_name} {not_reproduced} of the current predictions, while it reproduces "
             f"{say.percent(done.reference.share)} of the reference: another model answers{spread.words}"
         )
         if done.successor is not None and done.successor.agrees:
             seen += ", the one given as current_model"
-        undo = "let the saved model answer"
+        undo = f"let {case.model_name} answer"
         found = _price(bench, CauseKind.MODEL_CHANGE, undone, seen, undo, "SHD001:current", lambda: _by_successor(case))
     return replace(found, share_of_rows=float(spread.rows.mean()), rows=spread.rows, segment=spread.segment)
+
+
+def _by_recovered_model(bench: PricingBench, faults: Sequence[Fault]) -> OwnChange | None:
+    """The same without a saved model: by the formula that the reference's answers are, where they are one, which is as good as
+    the model; else by what the inputs tell of the answers before and now, which is no proof."""
+    model = recover_model(bench.case)
+    if model is not None:
+        case = imitate(bench.case, model)
+        return _by_replay(PricingBench(case, bench.target, model), faults)
+    if any(fault.log_only for fault in faults):
+        return None  # the log is no witness for what the model was given
+    other = find_other_answers(bench.case)
+    if other is None:
+        return None
+    # The reference answered in the same way is not known, so before labels come there is no price.
+    found = _price(bench, other.kind, other.undone, other.seen, other.undo, "DRF004:prediction", lambda: None)
+    roles = bench.case.problem.roles
+    columns = tuple(roles.scores.values()) or ((roles.prediction,) if roles.prediction else ())
+    return replace(
+        found,
+        confidence=Confidence.SUPPORTED,
+        share_of_rows=float(other.rows.mean()),
+        rows=other.rows,
+        features=columns if other.kind == CauseKind.OUTPUT_CHANGE else (),
+    )
 
 
 def _sound_replay(case: Case, faults: Sequence[Fault]) -> Replay:

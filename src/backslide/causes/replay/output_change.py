@@ -14,11 +14,13 @@ Half of the rows find the numbers of an alteration and the other half must follo
 proof where the model has one feature, for every model of it is a function of every other: there it stays `model_change`.
 A function of the answers is asked for after another preprocessing, which is the more specific name.
 
-Without a saved model a change is `suspected`: the unit from the range of the scores, exchanged classes from predictions (or,
-where none are logged, labels) that the scores contradict in the current window and not in the reference. With labels alone the
-inputs must contradict the scores too, for labels that were turned round look the same. A saved model that reproduces the
-reference and, once the alteration is undone, the current window makes it `proven`. Scores out of place in both windows are no
-change: they are refused with the probable fix.
+Without a saved model the same is asked of a formula recovered from the reference's answers, where they are one. Elsewhere
+rules by which inputs tell answers are compared (`supported`): a function of what a stand-in answers, the answers of other rows,
+or one in place of many. What scores alone show is `suspected`: the unit from the range of the scores, exchanged classes from
+predictions (or, where none are logged, labels) that the scores contradict in the current window and not in the reference. With
+labels alone the inputs must contradict the scores too, for labels that were turned round look the same. A saved model that
+reproduces the reference and, once the alteration is undone, the current window makes it `proven`. Scores out of place in both
+windows are no change: they are refused with the probable fix.
 """
 
 from __future__ import annotations

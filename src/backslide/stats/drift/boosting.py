@@ -43,6 +43,25 @@ def regress(
     return _fitted(_Regressor, x, y, categorical, rounds, leaves, l2)
 
 
+class RegressorOnAsinh:
+    """A regressor of numbers of very different sizes: of the inverse hyperbolic sine of their distance from the median."""
+
+    def __init__(self, model: HistGradientBoostingRegressor, centre: float, scale: float) -> None:
+        self.model, self.centre, self.scale = model, centre, scale
+
+    def predict(self, x: Floats) -> Floats:
+        """The numbers (n,)."""
+        return np.asarray(self.centre + self.scale * np.sinh(self.model.predict(x)), float)
+
+
+def fit_on_asinh(x: Floats, y: Floats, categorical: NDArray[np.bool_]) -> RegressorOnAsinh:
+    """A fitted regressor of ``y`` (n,) whose misses count relative to how far from the median a number is."""
+    centre = float(np.median(y))
+    scale = float(np.median(np.abs(y - centre))) or float(np.std(y)) or 1.0
+    model = regress(x, np.arcsinh((y - centre) / scale), categorical, rounds=200, leaves=31, l2=0.0)
+    return RegressorOnAsinh(model, centre, scale)
+
+
 def _fitted(
     kind: Any, x: Floats, y: NDArray[Any], categorical: NDArray[np.bool_], rounds: int, leaves: int, l2: float
 ) -> Any:

@@ -2,7 +2,9 @@
 
 **Recognised** when columns are distributed as before and no longer hang together with the others: every correlation that was
 strong is gone, while the other columns keep theirs among each other. Columns that lost their ties to all the rest and kept
-them among themselves came from one joined table, and are one cause. A shift by some rows is a broken join too.
+them among themselves came from one joined table, and are one cause. A shift by some rows is a broken join too. With labels, one
+column that nothing else tells of, or the labels themselves, are seen to stand some places away from their rows: answers agree
+with the labels of those rows and no longer with their own (on all rows, on marked ones, or from a day on).
 
 **Which end?** Where columns fall into two groups, the smaller one is the one that was misplaced. Columns that tell the time stand
 in their own rows, and with them those that kept their ties to them. Two columns that lost nothing

@@ -63,6 +63,10 @@ WORDS_GONE = 0.4
 
 CERTAIN_OF_SOME = (text_damage_of_some.Markup, text_damage_of_some.DoubledText)
 """Damage of some texts that nobody writes."""
+AS_MANY = 0.7
+"""Of the texts that show another damage, how many cut off at one length must explain it."""
+BY_A_CUT = (text_corruption.PunctuationLoss, text_corruption.LetterCase, text_corruption.WhitespaceLoss)
+"""What a cut through the texts looks like, too."""
 
 
 class TextChange(ColumnSignature):
@@ -74,10 +78,16 @@ class TextChange(ColumnSignature):
         if not pair.free_text:
             return
         found, exact = _damage(pair), True
-        if found is None:
-            found = _damage_of_some(pair)
-            # People write otherwise, too: without capitals, with another closing phrase. That has to prove itself by its price.
-            exact = found is not None and isinstance(found[0], CERTAIN_OF_SOME)
+        if found is None or isinstance(found[0], BY_A_CUT):
+            some = _damage_of_some(pair)
+            if found is None or (some is not None and _cut_explains(some, found)):
+                found = some
+                # People write otherwise, too: without capitals, with another closing phrase. That has to prove itself by its
+                # price.
+                exact = some is not None and (
+                    isinstance(some[0], CERTAIN_OF_SOME)
+                    or text_damage_of_some.is_abrupt(some[0], *map(text_corruption.look, pair.texts))
+                )
         if found is None:
             return
         damage, before, after = found
@@ -186,17 +196,9 @@ def _stand_in(case: Case, column: str, damage: text_corruption.TextDamage) -> Ca
     if isinstance(damage, text_corruption.CharacterLoss) and damage.by:
         return lambda text: text.replace(damage.by, "")
     if isinstance(damage, text_corruption.LetterCase):
-        usual = _usual_case(pool)
+        usual = text_corruption.usual_case(pool)
         return lambda text: text_corruption.WORDS.sub(lambda m: usual.get(m.group().casefold(), m.group()), text)
     return lambda text: pool[int(rng.integers(len(pool)))] if pool else text
-
-
-def _usual_case(pool: list[str]) -> dict[str, str]:
-    usual: dict[str, str] = {}
-    for text in pool:
-        for word in text_corruption.WORDS.findall(text):
-            usual.setdefault(word.casefold(), word)
-    return usual
 
 
 Found = tuple[text_corruption.TextDamage, float, float]
@@ -249,6 +251,11 @@ def _damage_of_some(pair: Pair) -> Found | None:
     if min(len(ref), len(cur)) < columns.MIN_ROWS:
         return None
     return text_damage_of_some.damage_of_some(ref, [t for t in cur if t.strip()])
+
+
+def _cut_explains(some: Found, found: Found) -> bool:
+    """Whether texts cut off at one length are what looks like another damage."""
+    return isinstance(some[0], text_damage_of_some.CutOfSome) and some[2] - some[1] >= AS_MANY * (found[2] - found[1])
 
 
 def _restores(damage: text_corruption.TextDamage, ref: list[str], cur: list[str]) -> bool:

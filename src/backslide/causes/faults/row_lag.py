@@ -1,0 +1,305 @@
+"""Values, or labels, that stand beside the row some places before or after their own, told by the labels alone.
+
+A column that no other column tells anything about, as the one text of a table, can still be seen to be of other rows: what was
+served to a row agrees with the label of the row so many places away, and with its own no more than with any. Which column moved
+is told by asking the model: each one is put back by itself, and all together; where that takes all of them, it was the labels.
+
+**Named** where the agreement with another row's label exceeds that with the own by eight standard errors and by a good part of
+what was lost, on all rows, on those from a day on, or on those that a column marks. Labels that follow each other, as in a
+series, agree with the own answer best of all. A single column of text is also named where answers agree with the own label no
+better than with those of other rows: the world may turn a relation, and hardly ever leaves nothing of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from backslide.case import Case, Outcomes
+from backslide.causes.faults.base import Fault, Hypothesis, Remedy
+from backslide.causes.faults.markers import MarkerLevels, levels_of_columns, marker_of, selects_its_rows
+from backslide.causes.pricing.counterfactual import PricingBench, price
+from backslide.contracts import say
+from backslide.contracts.cause import CauseKind
+from backslide.engine.columns import names
+from backslide.stats.metrics.metric import Floats
+
+Mask = NDArray[np.bool_]
+
+ROWS_AWAY = 10
+"""Places up to which rows are looked at."""
+LEAST_ROWS = 100
+LEAST_Z = 8.0
+SERIES = 0.25
+"""Correlation of labels with those of the rows beside them from which they are a series, in which other rows' labels agree with
+an answer for many a reason."""
+BACK = 0.6
+"""Share of the agreement lost since the reference that the other rows' labels must give back on the rows concerned."""
+ALONE = 0.8
+"""Share of what putting all columns back gains that one alone must gain to be the one that moved."""
+TELLS = 0.2
+"""By how much more often the reference's answers must agree with their own labels than with others, so that it can be lost."""
+NOTHING = 0.25
+"""Share of that which may be left, either way, where nothing is: by its limit."""
+NO_RELATION_Z = 2.0
+LEAST_IN_PART = 50
+LEVEL_Z = 3.0
+ELSEWHERE = 0.25
+"""Of the mean gain on the rows concerned, how much the others may show."""
+MOST_ASKED = 40
+"""Columns that are put back one by one, those of text first."""
+
+
+class RowLag(Remedy):
+    """A column of the rows ``places`` before."""
+
+    kind = CauseKind.BROKEN_JOIN
+
+    def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """Back to their own rows."""
+        return _moved(frame, hypothesis, -hypothesis.params["places"], hypothesis.rows)
+
+    def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """The same to as many reference rows."""
+        rows = case.rng("rows of a lag").random(frame.height) < float(hypothesis.rows.mean())
+        return _moved(frame, hypothesis, hypothesis.params["places"], rows)
+
+
+class LostRelation(Remedy):
+    """A column of texts of any other rows."""
+
+    kind = CauseKind.BROKEN_JOIN
+
+    def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """Nothing tells whose they are."""
+        return frame
+
+    def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """As many texts put onto other rows."""
+        (column,), rng = hypothesis.features, case.rng("texts of any rows")
+        hit = np.flatnonzero(rng.random(frame.height) < float(hypothesis.rows.mean()))
+        order = np.arange(frame.height)
+        order[hit] = rng.permutation(hit)
+        return frame.with_columns(frame[column][order])
+
+
+@dataclass(frozen=True)
+class LabelLag:
+    """Rows whose answers agree with the labels so many places before, where that is known, or with none."""
+
+    places: int | None
+    rows: Mask
+    """Current rows (n_cur,)."""
+    segment: str | None
+
+
+def find_label_lag(case: Case) -> LabelLag | None:
+    """What labels and answers alone tell; None where they agree as they did, or where labels follow each other."""
+    if not case.has_labels or not case.current.complete or any(_is_series(side.outcomes.labels) for side in case.sides):
+        return None
+    return _lag(case) or _lost_relation(case)
+
+
+def find_row_lag(bench: PricingBench, lag: LabelLag) -> list[Fault]:
+    """The one column, or the labels, that stand some places away from their rows, or the one text that has nothing to do with
+    them any more; empty where the model does not tell which."""
+    found = _moved_column(bench, lag, lag.places) if lag.places is not None else _unrelated_text(bench.case, lag)
+    return [] if found is None else [price(bench, Fault((found,)))]
+
+
+def _lag(case: Case) -> LabelLag | None:
+    served, usual = case.current.outcomes, float(np.nanmean(_agreement(case.reference.outcomes, 0)))
+    own = _agreement(served, 0)
+    gains = {places: _agreement(served, places) - own for k in range(1, ROWS_AWAY + 1) for places in (k, -k)}
+    places = max(gains, key=lambda p: _z(gains[p]))
+    rows, segment = _rows(case, gains[places])
+    inside = gains[places][rows]
+    lost = usual - float(np.nanmean(own[rows])) if np.isfinite(own[rows]).any() else 0.0
+    if _z(inside) < LEAST_Z or float(np.nanmean(inside)) < BACK * max(lost, 0.0):
+        return None
+    return LabelLag(places, rows, segment)
+
+
+def _moved_column(bench: PricingBench, lag: LabelLag, places: int) -> Hypothesis | None:
+    case, rows = bench.case, lag.rows
+    column = _column_that_moved(bench, places, rows)
+    if column is None:
+        return None
+    # Answers that agree with the label so many places before are answers to values of that row, or their labels came down.
+    label = case.problem.roles.label or "label"
+    name, places = (label, -places) if column == names.LABEL else (column, places)
+    by = f"{say.counted(abs(places), 'place')} {'before' if places > 0 else 'after'}"
+    return Hypothesis(
+        signature=RowLag(),
+        features=(name,),
+        seen=f"{name} holds the values of the row {by} its own{_share(rows)}: what is served agrees with the labels of those "
+        "rows, and not with its own",
+        undo=f"join {name} again on its own key",
+        evidence=(),
+        exact=True,
+        # What stands beside one of some rows may stand nowhere else any more.
+        reversible=bool(rows.all()),
+        rows=rows,
+        params={"places": places, "column": column},
+        segment=lag.segment,
+    )
+
+
+def _one_text(case: Case) -> str | None:
+    texts = [column for column, pair in case.pairs.items() if pair.free_text]
+    return texts[0] if len(texts) == 1 else None
+
+
+def _lost_relation(case: Case) -> LabelLag | None:
+    """Rows of a table with one text whose answers agree with the own label no better than with those of other rows."""
+    if _one_text(case) is None or not case.problem.classification:
+        return None
+    before, after = (_beyond_chance(side.outcomes) for side in case.sides)
+    usual = float(np.nanmean(before)) if np.isfinite(before).any() else 0.0
+    if usual < TELLS:
+        return None
+    rows, segment = _rows(case, usual - after)
+    there = after[rows & np.isfinite(after)]
+    if (
+        len(there) < LEAST_ROWS
+        or abs(there.mean()) + NO_RELATION_Z * there.std() / np.sqrt(len(there)) > NOTHING * usual
+    ):
+        return None
+    return LabelLag(None, rows, segment)
+
+
+def _unrelated_text(case: Case, lag: LabelLag) -> Hypothesis:
+    column = _one_text(case)
+    assert column is not None
+    return Hypothesis(
+        signature=LostRelation(),
+        features=(column,),
+        seen=f"{column} has nothing to do with the labels any more{_share(lag.rows)}: what is served agrees with the own label "
+        "no better than with those of other rows, as when texts are joined to any rows",
+        undo=f"join {column} again on its own key",
+        evidence=(),
+        exact=True,
+        reversible=False,
+        rows=lag.rows,
+        segment=lag.segment,
+    )
+
+
+def _is_series(labels: NDArray[Any]) -> bool:
+    """Whether labels follow each other, at any of the looked-at distances."""
+    numbers = labels.astype(float)
+    numbers = numbers[np.isfinite(numbers)]
+    codes = numbers[:, None] if labels.dtype.kind == "f" else numbers[:, None] == np.unique(numbers)
+    for column in codes.T.astype(float):
+        if len(column) > LEAST_ROWS and np.ptp(column) > 0:
+            at = column - column.mean()
+            alike = [float((at[k:] * at[:-k]).mean() / at.var()) for k in range(1, ROWS_AWAY + 1)]
+            if max(alike) >= SERIES:
+                return True
+    return False
+
+
+def _share(rows: Mask) -> str:
+    return "" if rows.all() else f" on {say.percent(float(rows.mean()))} of the rows"
+
+
+def _beyond_chance(outcomes: Outcomes) -> Floats:
+    """How much better each answer agrees with its own label than with those around it (n,)."""
+    around = [_agreement(outcomes, p) for k in range(3, ROWS_AWAY + 1) for p in (k, -k)]
+    return np.asarray(_agreement(outcomes, 0) - np.nanmean(around, axis=0))
+
+
+def _moved(frame: pl.DataFrame, hypothesis: Hypothesis, places: int, rows: Mask) -> pl.DataFrame:
+    column = hypothesis.params["column"]
+    moved = frame[column][np.roll(np.arange(frame.height), places)]
+    return frame.with_columns(moved.zip_with(pl.Series(rows), frame[column]).alias(column))
+
+
+def _agreement(outcomes: Outcomes, places: int) -> Floats:
+    """How well each row's answer agrees with the label ``places`` before it (n,): 1 or 0, or less the absolute error; NaN where
+    either is unknown."""
+    known = outcomes.known()
+    there = known & np.roll(known, places)
+    labels = np.roll(outcomes.labels, places)
+    if outcomes.predictions.dtype.kind == "f":
+        fit = -np.abs(outcomes.predictions.astype(float) - labels.astype(float))
+    else:
+        fit = (outcomes.predictions == labels).astype(float)
+    return np.where(there, fit, np.nan)
+
+
+def _z(gain: Floats) -> float:
+    known = gain[np.isfinite(gain)]
+    if len(known) < LEAST_ROWS or known.std() == 0:
+        return 0.0
+    return float(known.mean() / (known.std() / np.sqrt(len(known))))
+
+
+def _rows(case: Case, wrong: Floats) -> tuple[Mask, str | None]:
+    """The rows of the levels of one column, or of the days from one on, that are wrong, where only some are; and what marks
+    them."""
+    every = np.ones(len(wrong), bool)
+    best: tuple[float, Mask, str] | None = None
+    for levels in levels_of_columns(case):
+        chosen = _days(levels, wrong) if levels.ordered else _levels(levels, wrong)
+        if not 0 < len(chosen) < len(levels.texts):
+            continue
+        marker = marker_of(levels, chosen, ())
+        there, rest = wrong[marker.current], wrong[~marker.current]
+        if min(np.isfinite(there).sum(), np.isfinite(rest).sum()) < LEAST_IN_PART:
+            continue
+        if np.nanmean(rest) > ELSEWHERE * np.nanmean(there):
+            continue
+        z = _z(there)
+        if (best is None or z > best[0]) and selects_its_rows(case, marker):
+            best = (z, marker.current, marker.expression)
+    return (best[1], best[2]) if best is not None and best[0] >= min(_z(wrong), LEAST_Z) else (every, None)
+
+
+def _levels(levels: MarkerLevels, wrong: Floats) -> tuple[int, ...]:
+    inside = [wrong[levels.current == level] for level in range(len(levels.texts))]
+    return tuple(level for level, part in enumerate(inside) if _z_of_few(part) >= LEVEL_Z)
+
+
+def _days(levels: MarkerLevels, wrong: Floats) -> tuple[int, ...]:
+    """The days from the one on that parts them best."""
+    k, known = len(levels.texts), np.isfinite(wrong) & (levels.current >= 0)
+    count = np.bincount(levels.current[known], minlength=k).astype(float)
+    total = np.bincount(levels.current[known], weights=wrong[known], minlength=k)
+    n, t = np.cumsum(count)[:-1], np.cumsum(total)[:-1]
+    after, inside = count.sum() - n, total.sum() - t
+    with np.errstate(divide="ignore", invalid="ignore"):
+        apart = (inside / after - t / n) * np.sqrt(n * after / (n + after))
+    if not np.isfinite(apart).any():
+        return ()
+    return tuple(range(int(np.nanargmax(apart)) + 1, k))
+
+
+def _z_of_few(part: Floats) -> float:
+    known = part[np.isfinite(part)]
+    return float(known.mean() / (known.std() / np.sqrt(len(known)))) if len(known) > 1 and known.std() > 0 else 0.0
+
+
+def _column_that_moved(bench: PricingBench, places: int, rows: Mask) -> str | None:
+    """The column that, put back alone, gains what all of them gain; the labels where it takes all; None where neither does."""
+    case, frame = bench.case, bench.case.current.sample
+    sign = bench.target.sign
+
+    def gain(columns: list[str]) -> float:
+        order = np.roll(np.arange(frame.height), -places)
+        mask = pl.Series(rows)
+        moved = frame.with_columns(frame[c][order].zip_with(mask, frame[c]).alias(c) for c in columns)
+        return sign * (bench.score_current(moved).metric - bench.logged.metric).value
+
+    features = [c for c in case.problem.features if c in frame.columns]
+    features.sort(key=lambda c: not (c in case.pairs and case.pairs[c].free_text))
+    every = gain(features)
+    alone = {column: gain([column]) for column in features[:MOST_ASKED]}
+    column = max(alone, key=lambda c: alone[c])
+    if alone[column] > 0 and alone[column] >= ALONE * every:
+        return column
+    return names.LABEL if every > 0 else None

@@ -1,0 +1,133 @@
+"""A text, or the labels, stand some places away from their rows, and no other column tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import cache
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+
+import worlds
+from backslide.contracts.cause import CauseKind
+from backslide.contracts.diagnosis import Diagnosis
+from backslide.playbook.base import Scenario
+
+ROWS = 1600
+ROLES = {
+    "label": "topic",
+    "prediction": "said",
+    "scores": {"pay": "p_pay", "post": "p_post"},
+    "timestamp": "at",
+    "features": ["note"],
+}
+FILLERS = ["please", "today", "again", "my", "the", "order", "since", "about", "with", "it", "still", "not"]
+WORDS = {"pay": ["invoice", "card", "charge", "refund"], "post": ["parcel", "courier", "address", "label"]}
+Change = Callable[[pl.DataFrame], pl.DataFrame]
+
+
+def notes(seed: int, first_day: int) -> pl.DataFrame:
+    rng = np.random.default_rng(seed)
+    topics = rng.choice(["pay", "post"], ROWS)
+    # Of five words that speak of a topic one speaks of the other.
+    texts = [
+        " ".join(
+            rng.permutation(
+                [
+                    *rng.choice(FILLERS, 7),
+                    *(
+                        str(rng.choice(WORDS[t if rng.random() < 0.8 else {"pay": "post", "post": "pay"}[t]]))
+                        for _ in range(3)
+                    ),
+                ]
+            )
+        ).capitalize()
+        + "."
+        for t in topics
+    ]
+    days = np.sort(rng.random(ROWS)) * 20 + first_day
+    at = [datetime(2026, 1, 1) + timedelta(days=float(d)) for d in days]
+    return pl.DataFrame({"note": texts, "topic": topics, "at": at, "desk": rng.choice(["a", "b", "c"], ROWS)})
+
+
+@cache
+def model() -> Pipeline:
+    past = notes(1, -30)
+    return make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(past["note"].to_list(), past["topic"].to_list())
+
+
+def served(frame: pl.DataFrame) -> pl.DataFrame:
+    p = model().predict_proba(frame["note"].to_list())
+    said = model().classes_[p.argmax(axis=1)]
+    return frame.with_columns(p_pay=pl.Series(p[:, 0]), p_post=pl.Series(p[:, 1]), said=pl.Series(said))
+
+
+def found(change: Change, *, artefact: bool = True, after: Change = lambda frame: frame) -> Diagnosis:
+    reference, current = served(notes(2, 0)), after(served(change(notes(3, 20))))
+    return worlds.causes_of(Scenario(reference, current, ROLES, model() if artefact else None))
+
+
+def shifted(column: str, places: int, where: pl.Expr | None = None) -> Change:
+    moved = pl.col(column).shift(places).fill_null(strategy="backward").fill_null(strategy="forward")
+    return lambda f: f.with_columns(
+        (moved if where is None else pl.when(where).then(moved).otherwise(column)).alias(column)
+    )
+
+
+@pytest.mark.parametrize("artefact", [True, False])
+def test_a_text_of_the_row_before(artefact: bool) -> None:
+    cause = found(shifted("note", 2), artefact=artefact).causes[0]
+    assert (cause.kind, cause.features) == (CauseKind.BROKEN_JOIN, ("note",))
+    assert "2 places before" in cause.summary
+    assert cause.points is not None
+    assert cause.points.estimate == pytest.approx(-0.35, abs=0.08)
+
+
+def test_labels_that_slipped_by_one_row_are_told_from_texts_that_did() -> None:
+    cause = found(lambda f: f, after=shifted("topic", -1)).causes[0]
+    assert cause.kind == CauseKind.BROKEN_JOIN
+    assert cause.points is not None
+    assert cause.points.estimate == pytest.approx(-0.35, abs=0.08)
+
+
+def test_rows_of_one_desk_alone() -> None:
+    cause = found(shifted("note", 1, pl.col("desk") == "b")).causes[0]
+    assert (cause.kind, cause.features, cause.segment) == (CauseKind.BROKEN_JOIN, ("note",), "desk = 'b'")
+
+
+def test_texts_of_any_rows_since_a_day() -> None:
+    late = pl.col("at") >= datetime(2026, 1, 31)
+    any_row = np.random.default_rng(4).permutation(ROWS)
+    mixed = found(
+        lambda f: f.with_columns(pl.when(late).then(f["note"][any_row]).otherwise(pl.col("note")).alias("note"))
+    )
+    cause = mixed.causes[0]
+    assert (cause.kind, cause.features) == (CauseKind.BROKEN_JOIN, ("note",))
+    assert cause.segment is not None
+    assert "2026-01-3" in cause.segment
+
+
+@pytest.mark.parametrize("turned", [0.3, 0.6])
+def test_a_relation_that_turned_is_no_join(turned: float) -> None:
+    def relabelled(frame: pl.DataFrame) -> pl.DataFrame:
+        rows = pl.Series(np.random.default_rng(5).random(frame.height) < turned)
+        other = pl.col("topic").replace({"pay": "post", "post": "pay"})
+        return frame.with_columns(pl.when(rows).then(other).otherwise("topic").alias("topic"))
+
+    diagnosis = found(relabelled)
+    assert diagnosis.verdict == "degraded"
+    assert CauseKind.BROKEN_JOIN not in {c.kind for c in diagnosis.causes}
+
+
+def test_quiet_weeks_of_labels_that_follow_each_other_name_nothing() -> None:
+    reference, current = (
+        frame.sort(pl.col("topic").rle_id() % 2, maintain_order=True) for frame in (notes(2, 0), notes(3, 20))
+    )
+    blocks = [f.with_columns(pl.Series("at", sorted(f["at"]))) for f in (reference, current)]
+    diagnosis = worlds.causes_of(Scenario(served(blocks[0]), served(blocks[1]), ROLES, model()))
+    assert diagnosis.causes == ()
