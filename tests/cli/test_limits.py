@@ -12,9 +12,10 @@ import time
 import polars as pl
 import pytest
 
-from backslide.cli import memory
+from backslide.cli import errors, memory
 from backslide.contracts import files
 from backslide.contracts.files import write_whole
+from backslide.contracts.scratch import scratch_folder
 from commands import backslide
 
 CONFIG = """\
@@ -107,6 +108,15 @@ def test_what_is_free_is_what_the_container_leaves(tmp_path, monkeypatch):
     assert memory.free() == 8_000_000 * 1024
     (group / "memory.max").write_text("1000\n", encoding="ascii")
     assert memory.free() == 700
+
+
+def test_who_ends_without_unwinding_leaves_no_temporary_folder(monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(errors, "_exit", lambda _: None)
+    with scratch_folder() as folder:
+        (folder / "rows.parquet").write_bytes(b"half")
+        errors._leave("the command took more than 1 GB")
+        assert not list(tmp_path.iterdir())
 
 
 def test_a_limit_that_is_no_number_is_refused(tmp_path, monkeypatch):

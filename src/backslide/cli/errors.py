@@ -16,6 +16,7 @@ from backslide.cli.signals import INTERRUPTED, TERMINATED, ends_when_asked
 from backslide.contracts.containment import Termination
 from backslide.contracts.errors import BackslideError
 from backslide.contracts.files import remove_parts
+from backslide.contracts.scratch import remove_folders
 from backslide.contracts.secrets import scrub
 from backslide.models.user_code import Limits
 
@@ -59,6 +60,7 @@ _exit = os._exit
 def _leave(sentence: str, code: int = COULD_NOT_RUN) -> None:
     """End the process without unwinding it, with one line and nothing half written."""
     remove_parts()
+    remove_folders()
     os.write(2, f"backslide: {scrub(sentence)}\n".encode())
     _exit(code)
 

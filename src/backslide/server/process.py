@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from backslide.contracts import say
+from backslide.contracts.scratch import scratch_folder
 
 LOOK_SECONDS = 0.5
 """Between two looks at memory, time and whether anybody still wants it."""
@@ -43,8 +44,7 @@ def run_process(
     """
     with (
         tempfile.TemporaryFile() as printed,
-        # Of the server: a process that is killed removes nothing.
-        tempfile.TemporaryDirectory(prefix="backslide-job-", ignore_cleanup_errors=True) as folder,
+        scratch_folder() as folder,  # of the server: a process that is killed removes nothing
     ):
         process = subprocess.Popen(
             [sys.executable, "-m", "backslide.server.worker"],
@@ -52,7 +52,7 @@ def run_process(
             stdout=subprocess.PIPE,
             stderr=printed,
             start_new_session=True,
-            env={**os.environ, "TMPDIR": folder},
+            env={**os.environ, "TMPDIR": str(folder)},
         )
         try:
             assert process.stdin is not None

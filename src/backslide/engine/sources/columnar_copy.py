@@ -16,6 +16,8 @@ from pathlib import Path
 
 import polars as pl
 
+from backslide.contracts.scratch import scratch_folder
+
 COPIED_FROM = 64 * 2**20
 """Bytes, unpacked, from which on a copy is made: parsing less takes under a second."""
 ROOM = 2
@@ -32,10 +34,7 @@ class _CopyFolder:
 
     def next_file(self) -> Path:
         if self._path is None:
-            made = tempfile.TemporaryDirectory(
-                prefix="backslide-", ignore_cleanup_errors=True
-            )  # readable by its owner alone
-            self._path = Path(self._stack.enter_context(made))
+            self._path = self._stack.enter_context(scratch_folder())
         return self._path / f"{next(self._numbers)}.parquet"
 
 
