@@ -28,9 +28,10 @@ from urllib.parse import quote, urlencode, urlsplit
 import orjson
 
 from backslide.contracts.diagnosis import Diagnosis
-from backslide.contracts.errors import BackslideError, ConfigError
+from backslide.contracts.errors import BackslideError, ConfigError, InputError
 from backslide.contracts.snapshot import Snapshot
 from backslide.log.forward import forward
+from backslide.log.lines import to_json_value
 
 LOGGER = logging.getLogger("backslide")
 AGAIN = frozenset((429, 502, 503, 504))
@@ -38,6 +39,8 @@ AGAIN = frozenset((429, 502, 503, 504))
 LONGEST_PAUSE = 30.0
 BATCH = 5_000
 """Records of one request."""
+MOST_BYTES = 256 * 2**20
+"""Of an answer: the largest diagnosis has a few."""
 Json = dict[str, Any]
 
 
@@ -57,7 +60,8 @@ class Client:
         url: such as ``http://127.0.0.1:8642``.
         token: the secret, or ``env:NAME``.
         timeout: seconds for one try.
-        tries: how often a request is tried while the server is away or busy. All requests may go twice: records have ids.
+        tries: how often a request is tried while the server is away or busy. It may go twice: records have ids, and jobs are not
+            asked for again where the server may have heard.
 
     Raises:
         ConfigError: the URL is none, or the environment has no such variable.
@@ -73,6 +77,9 @@ class Client:
             token = os.environ.get(name)
             if not token:
                 raise ConfigError(f"the environment has no variable {name!r} with a token; set it")
+        token = None if token is None else token.strip()  # secrets from files end with a line
+        if token is not None and not (token.isascii() and token.isprintable() and token):
+            raise ConfigError("expected a token of plain characters; make one with `backslide serve token create`")
         self._parts, self._timeout, self._tries = parts, timeout, max(tries, 1)
         self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         self._local = threading.local()
@@ -166,7 +173,8 @@ class Client:
             ServerError: it failed, or is not done after ``patience`` seconds.
         """
         wish = {"kind": kind, "model": model, **options}
-        job = self.call("POST", "/api/v1/jobs", {name: one for name, one in wish.items() if one is not None})["job"]
+        asked = {name: one for name, one in wish.items() if one is not None}
+        job = self.call("POST", "/api/v1/jobs", asked, once=True)["job"]
         end, pause = time.monotonic() + patience, 0.2
         while True:
             state = self.call("GET", f"/api/v1/jobs/{job}")
@@ -179,27 +187,32 @@ class Client:
             time.sleep(pause)
             pause = min(pause * 1.5, 5.0)
 
-    def call(self, method: str, path: str, body: Any = None, *, kind: str = "application/json") -> Json:
-        """One request; the answer as JSON.
+    def call(
+        self, method: str, path: str, body: Any = None, *, kind: str = "application/json", once: bool = False
+    ) -> Json:
+        """One request; the answer as JSON. With ``once`` it is not tried again where the server may have taken it.
 
         Raises:
             ServerError: it was refused, or the server stays away.
+            InputError: JSON cannot say the body.
         """
-        data = body if body is None or isinstance(body, bytes) else orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS)
+        data = body if body is None or isinstance(body, bytes) else _json(body)
+        if once:
+            self.close_own()  # one that was idle may be closed at the other end, which looks like a lost answer
         headers = self._headers | ({} if data is None else {"Content-Type": kind})
         for number in range(self._tries):
             last = number == self._tries - 1
             try:
                 status, told, text = self._try(method, path, data, headers)
             except (OSError, http.client.HTTPException) as error:
-                self._local.connection.close()
-                if last:
+                self.close_own()
+                if last or (once and not isinstance(error, ConnectionRefusedError)):
                     words = f"{self._parts.scheme}://{self._parts.netloc.rpartition('@')[2]}"
                     raise ServerError(f"the server at {words} is away: {error or type(error).__name__}") from None
                 told = None
             else:
                 if status < 400:
-                    return cast(Json, orjson.loads(text))
+                    return _answer(text)
                 if status not in AGAIN or last:
                     raise ServerError(_detail(text, status), status)
             time.sleep(min(_seconds(told) or 0.2 * 2**number, LONGEST_PAUSE))
@@ -209,6 +222,12 @@ class Client:
         """Close every connection; another call opens one again."""
         while self._connections:
             self._connections.pop().close()
+
+    def close_own(self) -> None:
+        """Close the connection of this thread."""
+        connection = getattr(self._local, "connection", None)
+        if connection is not None:
+            connection.close()
 
     def __enter__(self) -> Self:
         """For a block that closes the connections at its end."""
@@ -226,7 +245,8 @@ class Client:
 
     def _try(self, method: str, path: str, data: bytes | None, headers: Json) -> tuple[int, str | None, bytes]:
         connection = getattr(self._local, "connection", None)
-        if connection is None:
+        if connection is None or self._local.process != os.getpid():  # a fork would share the socket of its parent
+            self._local.process = os.getpid()
             kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
             host = self._parts.hostname
             assert host is not None
@@ -235,7 +255,10 @@ class Client:
             self._connections.append(connection)
         connection.request(method, self._parts.path.rstrip("/") + path, data, headers)
         answer = connection.getresponse()
-        return answer.status, answer.headers.get("Retry-After"), answer.read()
+        text = answer.read(MOST_BYTES + 1)
+        if len(text) > MOST_BYTES:
+            raise http.client.HTTPException(f"it answered with more than {MOST_BYTES // 2**20} MB")
+        return answer.status, answer.headers.get("Retry-After"), text
 
     def _post(self, model: str, what: str, body: Any) -> Json:
         return self.call("POST", f"{_of(model)}/{what}", body)
@@ -302,6 +325,35 @@ class Forwarder:
 
 def _take(client: Client, model: str, lines: bytes) -> None:
     client.lines(model, lines)
+
+
+def _json(body: Any) -> bytes:
+    try:
+        return orjson.dumps(body, default=_plain, option=orjson.OPT_NON_STR_KEYS)
+    except (TypeError, BackslideError) as error:
+        raise InputError(f"cannot be sent as JSON: {error.__cause__ or error}") from None
+
+
+def _plain(value: Any) -> Any:
+    """A value that JSON does not know: numbers of NumPy and what is missing in any library's way, as recorders take them."""
+    known = to_json_value(value)
+    if isinstance(known, dict) and len(known) == 1:
+        ((tag, text),) = known.items()
+        if tag == "$o":
+            raise TypeError(f"expected numbers, texts, times, lists and dictionaries, got {type(value).__name__}")
+        if tag in ("$f", "$d", "$t", "$b"):
+            return None if tag == "$f" else text
+    return known
+
+
+def _answer(text: bytes) -> Json:
+    try:
+        answer = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise ServerError("what answered is no `backslide serve`: expected JSON; check the URL")
+    return answer
 
 
 def _of(model: str) -> str:
