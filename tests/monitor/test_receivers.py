@@ -12,9 +12,12 @@ import pytest
 
 pytest.importorskip("apprise")
 
+from backslide.contracts.config import Settings
 from backslide.monitor import courier as couriers
+from backslide.monitor import notify
 from backslide.monitor.courier import Courier
 from backslide.monitor.notify import message_id
+from backslide.store.database import open_database
 from backslide.store.memory import Message
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -129,3 +132,32 @@ def test_what_is_sent_again_has_the_same_id():
     other = Message("2026-03-01", "reminder", "2026-03-09", "title", "body")
     assert message_id(one) == message_id(again) != message_id(other)
     assert json.dumps(message_id(one)).isascii()
+
+
+def test_two_looks_at_once_send_twice_only_what_is_on_its_way(monkeypatch, tmp_path):
+    settings, sent = Settings.from_dict({"alerts": {"urls": ["json://127.0.0.1:1/"]}}), []
+    databases = [open_database(None, tmp_path) for _ in range(2)]
+    book, other = (database.book("m", {}) for database in databases)
+    book.put(Message(str(k), "alarm", "2026-03-01", f"incident {k}", "") for k in range(3))
+
+    class OtherLook:
+        """A courier; while it has the first message, another look begins and ends."""
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def post(self, content):
+            sent.append(content["title"])
+            if len(sent) == 1:
+                notify.deliver(settings, other)
+            return {"error": None}
+
+    monkeypatch.setattr(notify, "Courier", OtherLook)
+    notify.deliver(settings, book)
+    assert sorted(sent) == ["incident 0", "incident 0", "incident 1", "incident 2"]
+    assert {m.status for m in other.messages()} == {"delivered"}
+    for database in databases:
+        database.close()

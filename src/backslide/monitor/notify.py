@@ -128,6 +128,8 @@ def deliver(settings: Settings, book: Book) -> None:
     findings = book.findings()
     with Courier() as courier:
         for message in waiting:
+            if not _waits(message, book):
+                continue  # another look sent it meanwhile
             report = findings.get(message.incident, {}).get("report") if message.kind == "alarm" else None
             attached = settings.base / report if report and settings.alerts.attach_report else None
             error = _send(settings, message, courier, attached, book)
@@ -137,6 +139,12 @@ def deliver(settings: Settings, book: Book) -> None:
                 status = "given_up" if message.attempts + 1 >= settings.alerts.attempts else "waiting"
             with book.transaction():
                 book.mark(message, status, error)
+
+
+def _waits(message: Message, book: Book) -> bool:
+    """Whether nobody has sent it yet, as far as the book knows."""
+    own = message_id(message)
+    return any(m.status == "waiting" and message_id(m) == own for m in book.messages())
 
 
 def _send(
