@@ -14,9 +14,12 @@ import worlds
 from backslide.case import Case
 from backslide.causes.faults.markers import describe
 from backslide.causes.faults.recognition import find_faults
+from backslide.causes.faults.signatures.unit_change import convert
 from backslide.causes.faults.subset_rules import find_markers
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.diagnosis import Diagnosis, Verdict
+from backslide.engine.columns.kinds import ColumnKind
+from backslide.engine.columns.pair import Pair
 from backslide.engine.columns.segments import holds
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
@@ -202,6 +205,36 @@ def test_rows_are_marked_where_the_fault_shows_over_all_rows_as_well(damage, kin
     case = worlds.case_of(Scenario(reference, damage(sound[:900], HOST), roles))
     fault = next(f for f in find_faults(case) if f.features == (column,))
     assert (fault.kind, fault.segment, fault.exact) == (kind, "host = 'a'", True)
+
+
+@pytest.mark.parametrize(("damage", "column"), [(missing, "income"), (unit, "income"), (mostly, "visits")])
+def test_rows_of_a_host_too_few_to_be_read_alone_are_still_its_rows(damage, column):
+    reference, sound = map(with_visits, months(6))
+    small = sound[:420]  # some 170 of the host
+    broken = damage(small, HOST) if damage is mostly else damage(HOST)(small)
+    roles = worlds.BARE | {"features": (*worlds.BARE["features"], "visits")}
+    (fault,) = find_faults(worlds.case_of(Scenario(reference, broken, roles)))
+    assert (fault.features, fault.segment) == ((column,), "host = 'a'")
+    assert "nothing marks" not in fault.hypotheses[0].seen
+    assert fault.hypotheses[0].seen.endswith("where host = 'a'")
+
+
+def test_rows_of_every_host_are_of_none():
+    reference, sound = months(7)
+    case = worlds.case_of(Scenario(reference, missing(LOUD)(sound), worlds.BARE))
+    (fault,) = find_faults(case)
+    assert fault.segment is None
+
+
+def test_a_frequent_unit_goes_before_one_that_fits_as_well():
+    rng = np.random.default_rng(3)
+
+    def factor(times: float, rows: int) -> float:
+        ref, cur = np.exp(rng.normal(2, 0.5, 2000)), np.exp(rng.normal(2, 0.5, rows)) * times
+        return convert(Pair("x", ColumnKind.NUMERIC, pl.Series(ref), pl.Series(cur))).factor
+
+    assert np.mean([factor(10.0, 220) == 10.0 for _ in range(20)]) >= 0.9
+    assert factor(10.7639, 20_000) == 10.7639
 
 
 def test_other_spellings_of_some_rows_are_done_to_as_many():

@@ -170,8 +170,10 @@ def _find_conversion(case: Case, pair: Pair) -> Iterator[Hypothesis]:
     known = float(np.sqrt(1 / len(ref) + 1 / len(cur)))  # by which a conversion that people know may fit worse
 
     def cost(item: tuple[Conversion | MonotoneMap, _Fit]) -> float:
-        by_levels = isinstance(item[0], Conversion) and item[0].lattice  # one of many that the values proposed
-        return item[1].left + known * by_levels
+        if not isinstance(item[0], Conversion):
+            return item[1].left
+        by_levels = item[0].lattice  # one of many that the values proposed
+        return item[1].left + known * (by_levels + item[0].oddness)
 
     good = [(c, f) for c, f in good if not _explained_by_all(pair, f.left)]
     if not good:

@@ -6,17 +6,16 @@ from dataclasses import replace
 from itertools import groupby
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.causes.columns.edit import MIN_ROWS
 from backslide.causes.columns.seasonality import follows_calendar
 from backslide.causes.columns.time_of_day import ClockShift
 from backslide.causes.faults.base import Fault, Hypothesis
+from backslide.causes.faults.confinement import confined, usual_share
 from backslide.causes.faults.mixtures import recognise_mixtures
 from backslide.causes.faults.subsets import read_signatures, recognise_within
 from backslide.contracts.cause import CauseKind
-from backslide.engine.columns.pair import to_words
 from backslide.engine.columns.segments import columns_of
 from backslide.playbook.clock import time_columns
 
@@ -51,7 +50,7 @@ def find_faults(case: Case) -> list[Fault]:
         return []
     found, case = read_signatures(case)
     found = [h for h in _with_marked(case, found) if not _seasonal(case, h)]
-    return _by_mechanism(_one_name_per_column(found), case.suspects)
+    return _by_mechanism([confined(case, h) for h in _one_name_per_column(found)], case.suspects)
 
 
 def _seasonal(case: Case, hypothesis: Hypothesis) -> bool:
@@ -112,7 +111,8 @@ def _beyond_the_mark(case: Case, marked: Hypothesis, found: list[Hypothesis]) ->
     rows = np.logical_or.reduce([h.rows for h in own])
     if rows.mean() >= ALL_ROWS or marked.where is None:
         return bool(rows.mean() >= ALL_ROWS)
-    outside = float(rows[~marked.where].sum() - _usual(case, own, ~marked.where))
+    outside = float(rows[~marked.where].sum())
+    outside -= sum(usual_share(case, h) for h in own) * float((~marked.where).sum())
     return bool(outside > REACHES * rows.sum())
 
 
@@ -120,17 +120,6 @@ def _is_same(one: Hypothesis, marked: Hypothesis) -> bool:
     if one.reversible and set(one.features) & set(marked.features):
         return True
     return (one.kind, one.features) == (marked.kind, marked.features)
-
-
-def _usual(case: Case, hypotheses: list[Hypothesis], among: NDArray[np.bool_]) -> float:
-    """Rows ``among`` the current ones that hold by themselves what a default writes elsewhere: as many as in the reference."""
-    expected = 0.0
-    for one in hypotheses:
-        if one.kind == CauseKind.DEFAULT_VALUE:
-            ref, cur = case.pairs[one.features[0]].texts
-            values = np.unique(to_words(cur[one.rows]))
-            expected += float(np.isin(to_words(ref), values).mean() * among.sum())
-    return expected
 
 
 def _one_name_per_column(found: list[Hypothesis]) -> list[Hypothesis]:

@@ -69,6 +69,9 @@ TILT = 2.0
 """Ratio of the spreads up to which values that came back may be distributed otherwise."""
 MOST_TILTED = 0.5
 """And their distance."""
+ODD = 0.3
+"""Share of the noise of a distance by which other units must fit better than powers of ten and units of time."""
+TIMES = (7.0, 12.0, 24.0, 60.0, 3600.0)
 SAME_STEP = 0.1
 """Logarithm of the ratio of two steps up to which they are one."""
 SAME_FACTOR = 0.005
@@ -96,6 +99,13 @@ class Conversion:
     def undo(self, values: Floats) -> Floats:
         """Current unit to reference unit."""
         return (values - self.offset) / self.factor
+
+    @property
+    def oddness(self) -> float:
+        """Share of the noise of a distance by which it must fit better than powers of ten and units of time do."""
+        size = max(abs(self.factor), 1 / abs(self.factor))
+        frequent = abs(np.log10(size) - round(np.log10(size))) < 1e-9 or min(abs(size / t - 1) for t in TIMES) < 1e-9
+        return 0.0 if self.offset == 0 and frequent else ODD
 
     @property
     def large(self) -> bool:
@@ -278,13 +288,15 @@ def convert(pair: Pair) -> Conversion | None:
         return None
     by_steps = _factor_of_steps(ref, cur, moved, pair.usual_drift)
     miss = [float(np.median(np.abs(c.apply(at_ref) - at_cur))) / spread for c in CONVERSIONS]
-    for index in np.argsort(miss)[:3]:
-        candidate: Conversion = CONVERSIONS[int(index)]
-        if by_steps is not None and not _agree(candidate, by_steps):
-            continue  # the steps tell the factor to many digits, the distribution to two
-        if _explains(candidate, ref, cur, moved, pair.usual_drift):
-            lattice = candidate.lattice or by_steps is not None or same_levels(candidate.undo, ref, cur)
-            return replace(candidate, lattice=lattice)
+    nearest = [CONVERSIONS[int(index)] for index in np.argsort(miss)[:3]]
+    if by_steps is not None:  # the steps tell the factor to many digits, the distribution to two
+        nearest = [c for c in nearest if _agree(c, by_steps)]
+    explaining = [c for c in nearest if _explains(c, ref, cur, moved, pair.usual_drift)]
+    if explaining:
+        likely = min(
+            explaining, key=lambda c: ks_of_rounded(c.apply(ref), cur) + c.oddness * ks_limit(len(ref), len(cur))
+        )
+        return replace(likely, lattice=by_steps is not None or same_levels(likely.undo, ref, cur))
     return (
         by_steps
         or _unknown_scale(ref, cur, at_ref, at_cur, moved, pair.usual_drift)
