@@ -43,7 +43,7 @@ from backslide.stats.metrics.metric import METRICS, Metric
 from backslide.store.memory import Book
 from faults.pipelines import make_world
 from faults.sets import SETS
-from watched_logs import BLOCK, DAY, YEAR, Story, real, simulated
+from watched_logs import BLOCK, DAY, REFERENCE, YEAR, Story, real, simulated
 
 RULES = Rules(0.1, 1.0, 365.25, recover_after=7)
 LOOK = 28
@@ -194,7 +194,7 @@ class Tally:
 def stories(options: argparse.Namespace) -> Iterator[tuple[str, Callable[[], Story]]]:
     """Names of logs and how each is made."""
     for seed in range(*options.simulated):
-        yield f"simulated-{seed}", lambda seed=seed: simulated(seed, 42 + YEAR)
+        yield f"simulated-{seed}", lambda seed=seed: simulated(seed, REFERENCE + options.days)
     for name in options.real:
         for draw in range(*options.draws):
             yield (
@@ -276,6 +276,7 @@ def main() -> None:
     parser.add_argument("step", choices=("collect", "replay"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--simulated", type=int, nargs=3, default=(0, 0, 1), metavar=("FIRST", "END", "STEP"))
+    parser.add_argument("--days", type=int, default=YEAR, help="of a simulated log, after its reference")
     parser.add_argument("--real", nargs="*", default=[])
     parser.add_argument("--draws", type=int, nargs=2, default=(0, 4), metavar=("FIRST", "END"))
     parser.add_argument("--model", default="boosting")
