@@ -7,8 +7,12 @@ a charting library per page, prints, and shows the same wherever HTML is shown.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from html import escape
 from typing import Any
+
+from backslide.report.charts.drawing.compose import compose
+from backslide.report.charts.drawing.limits import UnsupportedError
 
 # What Vega writes for assistive technology on every group; the figure says it once, in a sentence.
 _NOISE = re.compile(
@@ -28,7 +32,9 @@ def draw(spec: dict[str, Any], label: str) -> str:
     Raises:
         ValueError: when the specification cannot be drawn.
     """
-    import vl_convert  # starts a JavaScript engine: only when something is drawn
+    with suppress(UnsupportedError):
+        return compose(spec, label)
+    import vl_convert  # starts a JavaScript engine: only when nothing simpler draws it
 
     untitled = {key: value for key, value in spec.items() if key not in ("title", "description")}
     return _slim(vl_convert.vegalite_to_svg(untitled), label)

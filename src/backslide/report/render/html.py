@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from backslide.report.documents.page import Block, Page
 
 MOST_CHARTS = 60
-"""Charts of checks drawn on a page, those of the causes and the most serious findings first: each costs some 9 kB and 80 ms."""
+"""Charts of checks drawn on a page, those of the causes and the most serious findings first: each costs some 9 kB."""
 MOST_FINDINGS = 600
 """Findings written out per check and severity group; they can be searched, and a row costs little."""
 MOST_FIGURES = 60
