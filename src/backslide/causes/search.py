@@ -49,6 +49,9 @@ from backslide.stats.metrics.metric import Metric
 
 T = TypeVar("T")
 
+ALL_ROWS = 0.95
+"""Share of the rows from which a fault leaves none that is sound."""
+
 
 @dataclass(frozen=True)
 class Explanation:
@@ -153,13 +156,20 @@ def _with_shifts(found: Explanation, bench: PricingBench, scale: Scale, *, degra
     """The explanation with what the world did; beside a surer cause, what the split only suspects stays unexplained."""
     changes = _shifts(found, bench, scale, degraded=degraded)
     sure = tuple(change for change in changes if change.confidence.rank >= Confidence.SUPPORTED.rank)
-    if any(fault.points is None for fault in found.faults):  # the split has counted what they cost as the world's
+    if any(_leaves_no_row(fault) for fault in found.faults):
         return replace(found, possible_shifts=changes)
     own = found.own_change.effect if found.own_change is not None and found.own_change_matters else None
     ours = found.traffic or (own is not None and scale.harm(own) > 0)
     if not (sure or ours or any(materiality.is_supported(fault, artefact=found.artefact) for fault in found.faults)):
         return replace(found, shifts=changes)
     return replace(found, shifts=sure, possible_shifts=tuple(change for change in changes if change not in sure))
+
+
+def _leaves_no_row(fault: Fault) -> bool:
+    """Whether the split may have counted as the world's what the fault cost: nothing priced it, or it left no row that could be
+    restored to judge the world by."""
+    lost = fault.exact and not fault.reversible and float(fault.rows.mean()) >= ALL_ROWS
+    return fault.points is None or lost
 
 
 def _with_suspects(found: Explanation, bench: PricingBench, tried: list[Fault], scale: Scale) -> Explanation:

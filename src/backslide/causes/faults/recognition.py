@@ -33,6 +33,9 @@ ALL_ROWS = 0.95
 """Share of rows from which on a fault needs no mark of its rows."""
 REACHES = 0.1
 """Share of the rows hit that lie outside a mark from which on it is no mark of them."""
+LOST_TOGETHER = (CauseKind.DEFAULT_VALUE, CauseKind.MISSING_VALUES)
+TOGETHER = 0.9
+"""Rows of both over rows of either from which on two columns lost their values together."""
 MOST_ROUNDS = 2
 """Rounds of repair and repeat."""
 
@@ -50,7 +53,8 @@ def find_faults(case: Case) -> list[Fault]:
         return []
     found, case = read_signatures(case)
     found = [h for h in _with_marked(case, found) if not _seasonal(case, h)]
-    return _by_mechanism([confined(case, h) for h in _one_name_per_column(found)], case.suspects)
+    named = _lost_together(_one_name_per_column(found))
+    return _by_mechanism([confined(case, h) for h in named], case.suspects)
 
 
 def _seasonal(case: Case, hypothesis: Hypothesis) -> bool:
@@ -103,8 +107,8 @@ def _with_marked(case: Case, found: list[Hypothesis]) -> list[Hypothesis]:
 
 
 def _beyond_the_mark(case: Case, marked: Hypothesis, found: list[Hypothesis]) -> bool:
-    """Whether a fault that is read over all rows hits rows outside the mark too, the same one or any that can be undone: a limit
-    is met most often where values are high, and is one for all of them."""
+    """Whether a fault that is read over all rows hits rows outside the mark too, the same one or any that can be undone or
+    leaves none out: a limit is met most often where values are high, and is one for all of them."""
     own = [h for h in found if h.exact and _is_same(h, marked)]
     if not own:
         return False
@@ -117,7 +121,7 @@ def _beyond_the_mark(case: Case, marked: Hypothesis, found: list[Hypothesis]) ->
 
 
 def _is_same(one: Hypothesis, marked: Hypothesis) -> bool:
-    if one.reversible and set(one.features) & set(marked.features):
+    if (one.reversible or one.rows.mean() >= ALL_ROWS) and set(one.features) & set(marked.features):
         return True
     return (one.kind, one.features) == (marked.kind, marked.features)
 
@@ -139,6 +143,27 @@ def _one_name_per_column(found: list[Hypothesis]) -> list[Hypothesis]:
             kept.append(hypothesis)
             taken |= dict.fromkeys(hypothesis.features, own)
     return kept
+
+
+def _lost_together(found: list[Hypothesis]) -> list[Hypothesis]:
+    """Columns that lost their values on the very same rows, not all of them, lost them by one mechanism."""
+    made: list[Hypothesis] = []
+    for hypothesis in found:
+        same = next((h for h in made if _is_lost_with(h, hypothesis)), None)
+        mechanism = "" if same is None else same.mechanism or "+".join(same.features)
+        made.append(hypothesis if same is None else replace(hypothesis, mechanism=mechanism))
+    return made
+
+
+def _is_lost_with(one: Hypothesis, other: Hypothesis) -> bool:
+    if one.kind != other.kind or one.kind not in LOST_TOGETHER or not (one.exact and other.exact):
+        return False
+    either = float((one.rows | other.rows).mean())
+    return (
+        one.segment == other.segment
+        and either < ALL_ROWS
+        and float((one.rows & other.rows).mean()) >= TOGETHER * either
+    )
 
 
 def _same_rows(one: Hypothesis, other: Hypothesis) -> bool:

@@ -31,6 +31,11 @@ LEAST_TIED = 0.25
 KEPT = 0.7
 """Share of it that must be left on the rows that do not fit; values from elsewhere keep none."""
 LEAST_VALUES = 10
+CLOSER = 1.2
+"""Times as many of the rows as before that must lie as near to what is foretold as half of the reference does, once the map is
+undone: errors of their own on some rows are no scale, and leave the others where they were."""
+LINE = 0.95
+"""Correlation of new values with former ones from which values in reverse order are turned round, and on no other scale."""
 STILL_OFF = 0.35
 """Share of those rows that may still not fit once the map is undone."""
 
@@ -81,7 +86,9 @@ def read_scale(pair: Pair, one: ColumnExpectation) -> Hypothesis | None:
         if abs(now) < KEPT * usual or (now > 0 and not (most and moved)):
             continue
         remedy = _map_of(values[every], np.asarray(one.current_values, float)[every], reverse=now < 0)
-        if _still_off(pair, one, remedy.undo(values), every) <= STILL_OFF:
+        undone = remedy.undo(values)
+        closer = _near(pair, one, undone, every) >= CLOSER * _near(pair, one, values, every)
+        if closer and _still_off(pair, one, undone, every) <= STILL_OFF:
             return _hypothesis(pair, remedy, every)
     return None
 
@@ -89,7 +96,7 @@ def read_scale(pair: Pair, one: ColumnExpectation) -> Hypothesis | None:
 def _hypothesis(pair: Pair, remedy: RankMap, rows: Mask) -> Hypothesis:
     every, values = rows, pair.numbers[1]
     share = "" if every.all() else f" on {say.percent(float(every.mean()))} of the rows"
-    how = "in reverse order" if remedy.kind == CauseKind.SIGN_FLIP else "on another scale"
+    how = "in reverse order" if np.corrcoef(remedy.now, remedy.before)[0, 1] < 0 else "on another scale"
     middle = float(np.median(values[rows]))
     shown = f"{say.number(middle)} where {say.number(float(remedy.undo(np.array([middle]))[0]))} was"
     return Hypothesis(
@@ -116,7 +123,16 @@ def _map_of(values: Floats, before: Floats, *, reverse: bool) -> RankMap:
     now, place = np.unique(np.sort(values), return_inverse=True)
     former = np.sort(before)[::-1] if reverse else np.sort(before)
     mean = np.bincount(place, former) / np.bincount(place)  # equal values stay equal
-    return RankMap(CauseKind.SIGN_FLIP if reverse else CauseKind.UNIT_CHANGE, now, mean)
+    turned = reverse and abs(float(np.corrcoef(now, mean)[0, 1])) >= LINE
+    return RankMap(CauseKind.SIGN_FLIP if turned else CauseKind.UNIT_CHANGE, now, mean)
+
+
+def _near(pair: Pair, one: ColumnExpectation, values: Floats, rows: Mask) -> float:
+    """Share of the rows that lie as near to what is foretold as half of the reference rows do."""
+    foretold = [rank_among(one.grid, np.asarray(v, float)) for v in (one.reference_foretold, one.foretold)]
+    held_out = one.held_out & np.isfinite(pair.numbers[0])
+    usual = float(np.median(np.abs(rank_among(one.grid, pair.numbers[0][held_out]) - foretold[0][held_out])))
+    return float((np.abs(rank_among(one.grid, values) - foretold[1])[rows] <= usual).mean())
 
 
 def _still_off(pair: Pair, one: ColumnExpectation, undone: Floats, rows: Mask) -> float:

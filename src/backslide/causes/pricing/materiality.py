@@ -18,6 +18,8 @@ GAIN_SHARE = 0.25
 """Share of the drop that undoing an unspecific fault must bring back."""
 WORSENS_Z = -3.0
 """Standard errors of loss and of the metric by which a repair that makes things worse disproves its fault."""
+AS_LOST = (0.5, 1.5)
+"""Cost of doing an unspecific fault to the reference over what was lost, within which it may be what was done."""
 MAY_Z = 1.0
 """Standard errors from which the price of a certain fault is worth a suspicion where no label can tell more."""
 MATERIAL = 0.25
@@ -59,7 +61,8 @@ def stands(fault: Fault, scale: Scale) -> bool:
     """Whether the fault may be named at all.
 
     A specific signature stands unless undoing it makes things clearly worse. An unspecific one stands only if undoing it
-    brings points back, and doing it to the reference costs some: other rows may do better for many a reason.
+    brings points back, and doing it to the reference costs some: other rows may do better for many a reason. One that nothing
+    can undo stands, too, if doing it to the reference costs what was lost.
     """
     if fault.repair_effect is None:
         return fault.exact
@@ -70,6 +73,8 @@ def stands(fault: Fault, scale: Scale) -> bool:
         # for lost ones may do worse than none, but not worse than values of other rows.
         restores = fault.reversible or fault.kind == CauseKind.BROKEN_JOIN
         return not (restores and loss_z < WORSENS_Z and metric_z < WORSENS_Z)
+    if not fault.reversible and _costs_what_was_lost(fault, scale):
+        return True
     if max(loss_z, metric_z) < GAIN_Z or not fault.repair_effect.clear:
         return False
     if fault.injection_effect is not None and not (
@@ -78,6 +83,16 @@ def stands(fault: Fault, scale: Scale) -> bool:
         return False
     drop = scale.harm(scale.change) if scale.change is not None else 0.0
     return -scale.harm(fault.repair_effect) >= max(MATERIAL * scale.min_effect, GAIN_SHARE * drop)
+
+
+def _costs_what_was_lost(fault: Fault, scale: Scale) -> bool:
+    """Whether doing the fault to the reference costs about what was lost, by many standard errors of both: what no repair can
+    restore proves itself so."""
+    done = fault.injection_effect
+    if done is None or scale.change is None or min(abs(done.z), abs(scale.change.z)) < GAIN_Z:
+        return False
+    cost, lost = scale.harm(done), scale.harm(scale.change)
+    return cost >= scale.min_effect and lost > 0 and AS_LOST[0] <= cost / lost <= AS_LOST[1]
 
 
 class PricedCause(Protocol):

@@ -1,0 +1,129 @@
+"""Some rows hold the value of the row before: a cache, or a variable that is not reset, answers for the request before.
+
+**Recognised** by the values alone, in the order of the log: neighbouring rows hold the very same value far more often than chance
+makes them, by six standard errors, and in the reference they hardly did. No other column has to tell what the value should be.
+
+**Natural drift** makes a value more frequent, which is taken into account, or sorts whole rows, so that many columns repeat
+themselves at once: then none is named.
+
+**Repair** draws the repeated values from the other columns; the price comes from the **injection**: as many reference rows with
+the value of the row before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from backslide.case import Case
+from backslide.causes.columns import edit
+from backslide.causes.faults.base import Hypothesis, evidence_of, scenario_with
+from backslide.causes.faults.column_signature import ColumnSignature
+from backslide.contracts import say
+from backslide.contracts.cause import CauseKind
+from backslide.engine.columns.pair import MISSING, Pair
+from backslide.playbook.base import Scenario
+from backslide.playbook.clock import time_columns
+
+LEAST_SHARE = 0.08
+"""Share of rows with the value of the row before, beyond chance."""
+LEAST_Z = 6.0
+USUAL = 0.05
+"""The same share in the reference, up to which its rows have nothing to do with each other."""
+IN_RUNS = 0.25
+"""Of the runs of three that chance would make of so many repetitions, how many tell that runs come."""
+MOST_COLUMNS = 0.34
+"""Share of the columns that may repeat themselves: more, and rows are sorted or sent again."""
+
+
+class RepeatedValues(ColumnSignature):
+    kind = CauseKind.STALE_VALUES
+    title = "Values of the row before"
+
+    def recognise(self, case: Case) -> Iterable[Hypothesis]:
+        """One hypothesis for each column that repeats itself, where the rows as a whole do not."""
+        if not case.current.complete:
+            return  # the rows before are not in the sample
+        found = [h for pair in case.pairs.values() for h in self.recognise_column(case, pair)]
+        if len(found) <= max(MOST_COLUMNS * len(case.pairs), 1):
+            yield from found
+
+    def recognise_column(self, case: Case, pair: Pair) -> Iterable[Hypothesis]:
+        """At most one hypothesis."""
+        if pair.name in time_columns(case) or not (pair.numeric or pair.categorical) or not case.reference.complete:
+            return
+        (before, _), (now, error) = (_repeated(values) for values in _values(pair))
+        if now < LEAST_SHARE or before > USUAL or now - before < LEAST_Z * error:
+            return
+        values = _values(pair)[1]
+        rows = np.concatenate([[False], _same(values)])
+        yield self.hypothesis(
+            pair,
+            f"{pair.name} holds the value of the row before on about {say.percent(now, 0)} of the rows, "
+            f"{say.percent(max(before, 0.0), 0)} before",
+            f"fill {pair.name} from the other columns where it repeats itself",
+            rows,
+            evidence=(evidence_of(pair),),
+            share=_share_of_rows(values, min(now, 1.0)),
+        )
+
+    def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """Draw the repeated values from the other columns."""
+        (column,) = hypothesis.features
+        return edit.impute(case, frame, column, hypothesis.rows)
+
+    def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """Put the value of the row before on as many rows."""
+        (column,) = hypothesis.features
+        rows = case.rng(f"repeated {column}").random(frame.height) < hypothesis.params["share"]
+        before = frame[column].shift(1).fill_null(strategy="backward")
+        return frame.with_columns(before.zip_with(pl.Series(rows), frame[column]).alias(column))
+
+    @staticmethod
+    def scenario(rng: np.random.Generator) -> Scenario:
+        """Half of the incomes are those of the customer before."""
+
+        def cached(frame: pl.DataFrame) -> pl.DataFrame:
+            hit = pl.Series(rng.random(frame.height) < 0.5)
+            return frame.with_columns(
+                pl.when(hit).then(pl.col("income").shift(1)).otherwise("income").backward_fill().alias("income")
+            )
+
+        return scenario_with(cached, rng)
+
+
+def _share_of_rows(values: NDArray[np.object_], repeated: float) -> float:
+    """Share of rows with the value of the row before, from the share that repeats itself.
+
+    Where each holds what belongs to the row before, two in a row do not show the same value: of a share s only s (1 - s) repeats.
+    Where each holds what the row before showed, runs come, and every one of them repeats.
+    """
+    same = _same(values)
+    runs = float((same[1:] & same[:-1]).mean())
+    if runs >= IN_RUNS * repeated**2:
+        return repeated
+    return float((1 - np.sqrt(max(1 - 4 * repeated, 0.0))) / 2)
+
+
+def _values(pair: Pair) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
+    ref, cur = pair.numbers if pair.numeric else pair.texts
+    return np.asarray(ref), np.asarray(cur)
+
+
+def _same(values: NDArray[np.object_]) -> NDArray[np.bool_]:
+    """Rows but the first (n - 1,) with the known value of the row before."""
+    known = values != MISSING if values.dtype == object else np.isfinite(values.astype(float))
+    return np.asarray((values[1:] == values[:-1]) & known[1:])
+
+
+def _repeated(values: NDArray[np.object_]) -> tuple[float, float]:
+    """Share of rows with the value of the row before beyond what equal values of any rows make, and its standard error."""
+    if len(values) < edit.MIN_ROWS:
+        return 0.0, 1.0
+    same = float(_same(values).mean())
+    _, counts = np.unique(values.astype(str) if values.dtype == object else values, return_counts=True)
+    chance = float(((counts / len(values)) ** 2).sum())
+    return (same - chance) / max(1 - chance, 1e-9), float(np.sqrt(max(chance, 1 / len(values)) / len(values)))
