@@ -96,7 +96,7 @@ def test_labels_that_slipped_by_one_row_are_told_from_texts_that_did() -> None:
 
 
 def test_rows_of_one_desk_alone() -> None:
-    cause = found(shifted("note", 1, pl.col("desk") == "b")).causes[0]
+    cause = found(shifted("note", 2, pl.col("desk") == "b")).causes[0]
     assert (cause.kind, cause.features, cause.segment) == (CauseKind.BROKEN_JOIN, ("note",), "desk = 'b'")
 
 
