@@ -106,6 +106,16 @@ def test_a_worker_that_dies_changes_nothing(scenario: Scenario, alone: tuple[Out
         assert run.finish() == alone
 
 
+def test_a_worker_that_hangs_is_not_waited_for(
+    scenario: Scenario, alone: tuple[Outcome, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "PATIENCE_SECONDS", 0.1)
+    case = case_of(scenario)
+    with workers(case.settings, model=True, quick=False):
+        WORKERS.started[0].process.send_signal(signal.SIGSTOP)
+        assert CheckRun(case).finish() == alone
+
+
 def test_a_worker_does_one_case_and_another_thread_goes_without(scenario: Scenario, alone: tuple[Outcome, ...]) -> None:
     case, other = case_of(scenario), case_of(scenario)
     with workers(case.settings, model=True, quick=False):

@@ -29,6 +29,8 @@ LEAST_BYTES = 500_000
 """Of a file, and ``LEAST_CELLS`` values of the samples, below which a worker still imports when all is done: on two free
 processors a case of 2 x 5,000 rows of 20 columns took as long with one as without."""
 LEAST_CELLS = 300_000
+PATIENCE_SECONDS = 300.0
+"""For the one check that a worker is at when everything else is done: one that was stopped, or waits for nothing, never ends."""
 
 
 class Worker:
@@ -65,8 +67,12 @@ class Worker:
                 codes.append(code)
 
     def wait(self) -> None:
-        """Until it has answered what it was asked."""
-        if self.thread is not None:
+        """Until it has answered what it was asked; one that answers no more is ended, and what it was asked is done here."""
+        if self.thread is None:
+            return
+        self.thread.join(PATIENCE_SECONDS)
+        if self.thread.is_alive():
+            self.process.kill()
             self.thread.join()
 
     def end(self) -> None:
