@@ -9,15 +9,19 @@ import polars as pl
 import pytest
 
 import worlds
+from backslide.case import Case
 from backslide.causes.columns.monotone_transforms import find_affine
 from backslide.causes.columns.text_damage_of_some import damage_of_some, reach
 from backslide.causes.faults.misfits import anything_moved
 from backslide.causes.faults.mixtures import _free_factor
+from backslide.causes.faults.signatures.copied_column import CopiedColumn
 from backslide.causes.faults.signatures.texts_of_other_rows import _misplaced
 from backslide.causes.pricing.materiality import Scale, row_fault_stands
 from backslide.contracts.cause import CauseKind
+from backslide.contracts.config import Settings
 from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.columns.pair import Pair
+from backslide.engine.window import open_windows
 from backslide.playbook.base import Scenario
 from backslide.stats.change.effect import Effect
 from backslide.stats.metrics.metric import METRICS
@@ -235,3 +239,27 @@ def test_another_scale_and_origin_is_told_from_a_season_of_prices():
     assert standardised.undo(np.array([0.0]))[0] == pytest.approx(before.mean(), rel=0.05)
     assert found(0.64 * later + 30) is None, "a price at another level and spread"
     assert found(later) is None
+
+
+@pytest.mark.parametrize("copy", ["x", "z"])
+def test_of_two_columns_of_like_range_the_copy_is_named_and_never_the_source(copy: str):
+    def month(seed: int, *, broken: bool) -> pl.DataFrame:
+        rng = np.random.default_rng(seed)
+        x, z, w = rng.normal(size=(3, 1500))
+        label = np.where(rng.random(1500) < 1 / (1 + np.exp(-2 * x)), "yes", "no")
+        columns = {"x": x, "z": z, "w": z + w}
+        if broken:
+            columns[copy] = columns["z" if copy == "x" else "x"]
+        score = 1 / (1 + np.exp(-2 * columns["x"]))
+        prediction = np.where(score > 0.5, "yes", "no")
+        return pl.DataFrame({**columns, "p": score, "prediction": prediction, "label": label})
+
+    roles = {"label": "label", "prediction": "prediction", "scores": {"yes": "p"}}
+    settings = Settings.from_dict({"model": roles})
+
+    def recognised(*, broken: bool) -> list[tuple[str, ...]]:
+        windows = open_windows(month(1, broken=False), month(2, broken=broken), settings)
+        return [hypothesis.features for hypothesis in CopiedColumn().recognise(Case(windows, settings))]
+
+    assert recognised(broken=True) == [(copy,)]
+    assert recognised(broken=False) == []

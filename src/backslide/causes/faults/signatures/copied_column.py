@@ -1,8 +1,9 @@
 """A column holds the values of another one: a mapping names the same source twice.
 
 **Recognised** row by row: two columns of numbers, or two of categories, that hardly ever agreed have the very same value on many
-rows, by six standard errors, and in many values. The one that stands further from its own past on those rows is the copy. Only
-the first 60 columns of each kind are compared with one another.
+rows, by six standard errors, and in many values. The one that stands clearly further from its own past on those rows is the
+copy; of two columns of like range the one whose values then go with labels and other columns as the other's did. Where nothing
+tells, none is named. Only the first 60 columns of each kind are compared with one another.
 
 **Natural drift** lets two columns agree at a value that both have anyway, as zero at night, and not in whatever value comes.
 Numbers must agree more than twice as often as values of different rows do; columns of few values on nine rows of ten, as trips
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.causes.columns import edit
+from backslide.causes.columns.companions import whose
 from backslide.causes.faults.base import Hypothesis, Signature, evidence_of, scenario_with
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
@@ -44,6 +46,8 @@ LEAST_VALUES = 8
 """Different values in which they must agree."""
 ONE_VALUE = 0.5
 """Share of those rows that may have one and the same value."""
+KS_LEVEL = 1.63
+"""Standard errors by which one must have moved more to be the copy for that: the 1 % point of Kolmogorov's distribution."""
 MOST_COLUMNS = 60
 LOOKED_AT = 500
 """Rows that tell at once that two columns hold different values."""
@@ -65,8 +69,9 @@ class CopiedColumn(Signature):
                 if taken & {one.name, other.name}:
                     continue
                 rows = _agreeing(one, other)
-                if rows is not None:
-                    copy, source = (one, other) if _moved(one, rows) >= _moved(other, rows) else (other, one)
+                source = None if rows is None else _source(case, one, other, rows)
+                if rows is not None and source is not None:
+                    copy = other if source is one else one
                     taken.add(copy.name)
                     yield self._hypothesis(copy, source, rows)
 
@@ -121,6 +126,14 @@ def _agreeing(one: Pair, other: Pair) -> Mask | None:
     distinct, counts = np.unique(values[same[1]].astype(float if one.numeric else str), return_counts=True)
     least = LEAST_VALUES if one.numeric else MOST_LEVELS
     return np.asarray(same[1]) if len(distinct) >= least and counts.max() <= ONE_VALUE * hits[1] else None
+
+
+def _source(case: Case, one: Pair, other: Pair, rows: Mask) -> Pair | None:
+    """The column whose values both hold; None where nothing tells."""
+    gap = _moved(one, rows) - _moved(other, rows)
+    if abs(gap) > KS_LEVEL * np.sqrt(1 / max(rows.sum(), 1) + 1 / max(len(case.reference.sample), 1)):
+        return other if gap > 0 else one
+    return whose(case, one, other, rows)
 
 
 def _moved(pair: Pair, rows: Mask) -> float:
