@@ -22,7 +22,9 @@ WORTH_CUTTING = 3.0
 
 
 TIMES_APART = 5.0
-"""Medians of the windows this many times apart stand on a logarithmic axis: on a linear one, the smaller window is one bar."""
+"""Quantiles of the windows this many times apart stand on a logarithmic axis: on a linear one, the smaller window is one bar."""
+COMPARED = (0.5, 0.8, 0.95)
+"""Quantiles that are compared: a fault of some rows moves the upper ones alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +96,13 @@ def _wants_log(evidence: Histograms) -> bool:
     """Whether the windows lie so far apart that a linear axis shows one of them as a bar; shares and scores stay linear."""
     if evidence.edges[0] < 0 or evidence.edges[-1] <= 1 or len(evidence.edges) < 3:
         return False
-    low, high = sorted(_quantile(evidence.edges, shares, 0.5) for shares in (evidence.reference, evidence.current))
-    return low > 0 and high >= TIMES_APART * low
+    for level in COMPARED:
+        low, high = sorted(
+            _quantile(evidence.edges, shares, level) for shares in (evidence.reference, evidence.current)
+        )
+        if low > 0 and high >= TIMES_APART * low:
+            return True
+    return False
 
 
 def _equal(edges: Sequence[float]) -> bool:

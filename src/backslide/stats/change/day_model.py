@@ -196,9 +196,18 @@ def _whiten(side: DailySeries, nodes: _NodeGrid) -> _WhitenedWindow:
 
 
 def _memory(share: Floats, ordinals: NDArray[np.int64]) -> Floats:
-    """Variance of the weighted mean of day effects of size one, for every ``RHO`` (R,)."""
-    apart = np.abs(ordinals[:, None] - ordinals).astype(float)
-    return np.array([share @ rho**apart @ share for rho in RHO])
+    """Variance of the weighted mean of day effects of size one, for every ``RHO`` (R,); days in order.
+
+    Each day meets those before it by what they carry on to it, so that decades of days cost a step each.
+    """
+    gaps = np.diff(ordinals, prepend=ordinals[:1]).tolist()
+    powers = {gap: RHO**gap for gap in set(gaps)}
+    carried, total = np.zeros(len(RHO)), np.zeros(len(RHO))
+    for weight, gap in zip(share.tolist(), gaps, strict=True):
+        carried *= powers[gap]
+        total += weight * (weight + 2 * carried)
+        carried += weight
+    return total
 
 
 def _posterior(whitened: list[_WhitenedWindow], nodes: _NodeGrid) -> tuple[Floats, Floats, Floats]:
