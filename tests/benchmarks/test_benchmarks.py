@@ -172,3 +172,13 @@ def test_the_benchmarks_of_the_log_print_their_tables():
     assert len(rows) == 5
     printed = run("log_crashes.py", "--writers", "1", "--records", "500", "--kills", "2", "--seconds", "3")
     assert "lost 0, doubled 0, other values 0, lines left over 0" in printed
+
+
+@pytest.mark.slow
+def test_a_commit_stands_beside_an_earlier_one():
+    """Here beside itself."""
+    printed = run("earlier_commit.py", str(BENCHMARKS.parent), "--rows", "400", "--features", "5", "--repeats", "1")
+    lines = cells(printed)
+    assert [line[0] for line in lines[1:]] == ["earlier", "now, workers = 1", "now, workers = 2", "now, --quick"]
+    assert lines[1][3:] == ["1.00", "1.00"]
+    assert all(float(line[2]) > 0 for line in lines[1:])

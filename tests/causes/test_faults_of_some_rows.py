@@ -12,10 +12,10 @@ import pytest
 
 import worlds
 from backslide.case import Case
-from backslide.causes.faults.markers import describe
+from backslide.causes.faults.markers import MarkerLevels, describe
 from backslide.causes.faults.recognition import find_faults
 from backslide.causes.faults.signatures.unit_change import convert
-from backslide.causes.faults.subset_rules import find_markers
+from backslide.causes.faults.subset_rules import _Contrast, find_markers
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.diagnosis import Diagnosis, Verdict
 from backslide.engine.columns.kinds import ColumnKind
@@ -338,3 +338,23 @@ def test_finer_recording_of_some_rows_is_no_noise(seed):
     rest = pl.Series(np.random.default_rng(seed).uniform(-0.5, 0.5, 3000))
     case, _ = unmarked(seed, lambda h: pl.when(h).then(pl.col("age") + rest).otherwise("age").alias("age"))
     assert [f.kind for f in find_faults(case)] == []
+
+
+def test_features_that_moved_in_no_level_are_left_out_at_once_and_no_other():
+    """Looking at many features together leaves out only what looking at each would."""
+    rng = np.random.default_rng(3)
+    rows, levels = 4000, 6
+    marks = [rng.integers(-1, levels, rows) for _ in range(2)]
+    inside = _Contrast(MarkerLevels("host", marks[0], marks[1], tuple("abcdef"), ordered=False))
+    codes = {
+        f"c{i}": (rng.integers(0, 5 + i % 7, rows), rng.integers(0, 5 + i % 7, rows), 5 + i % 7, i % 2 == 0)
+        for i in range(40)
+    }
+    for name in ("c4", "c9"):  # in one level of the marker everything falls into the first cell
+        ref, cur, cells, ordered = codes[name]
+        codes[name] = ref, np.where(marks[1] == 2, 0, cur), cells, ordered
+    contrasts = {name for name, coded in codes.items() if inside.of(*coded) is not None}
+    candidates = inside.candidates(codes)
+    assert contrasts == {"c4", "c9"}
+    assert contrasts <= set(candidates)
+    assert len(candidates) < 8

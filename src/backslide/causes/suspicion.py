@@ -34,6 +34,8 @@ MOST_SHUFFLED = 12
 """Columns, those that moved most, of which it is asked how much the model leans on them."""
 MOST_PRICED = 6
 SHUFFLED_ROWS = 2_000
+MANY_COLUMNS, ROWS_OF_MANY = 200, 500
+"""Of a model of so many columns each row is dear: fewer are asked about."""
 LEAST_DISTANCE = 0.05
 """Distance of the distributions (Kolmogorov-Smirnov, total variation) under which a column did not move."""
 LEAST_HARM = 0.1
@@ -92,7 +94,8 @@ def _moved_columns(bench: PricingBench, taken: frozenset[str]) -> list[Fault]:
     asked = sorted((name for name, d in moved.items() if d >= LEAST_DISTANCE), key=lambda name: -moved[name])
     rng = np.random.default_rng(case.settings.engine.seed)
     sample = case.reference.sample
-    rows = sample[np.sort(rng.permutation(sample.height)[:SHUFFLED_ROWS])]
+    most = ROWS_OF_MANY if len(case.pairs) > MANY_COLUMNS else SHUFFLED_ROWS
+    rows = sample[np.sort(rng.permutation(sample.height)[:most])]
     answers, every = bench.answer(rows), np.ones(rows.height, bool)
     weight = {
         name: moved[name]

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _EXACT_IN_FLOAT = 2**53
+FEW = 0.5
+"""Distinct texts over rows up to which rows share them."""
 
 
 def to_pandas(frame: pl.DataFrame) -> pd.DataFrame:
@@ -39,6 +41,17 @@ def to_pandas(frame: pl.DataFrame) -> pd.DataFrame:
 def _objects(values: list[Any]) -> pd.Series[Any]:
     """An object column with NaN for None; of explicit dtype, because pandas infers ``str`` from strings."""
     return pd.Series([np.nan if value is None else value for value in values], dtype=object)
+
+
+def _texts(column: pl.Series) -> pd.Series[Any]:
+    """An object column of texts, NaN for null. Rows of one text share it, so that whoever looks it up takes its hash once."""
+    column = column.cast(pl.String)
+    levels = column.drop_nulls().unique()
+    if len(levels) > FEW * len(column):
+        return _objects(column.to_list())
+    words = np.array([*levels.to_list(), np.nan], dtype=object)
+    places = column.cast(pl.Enum(levels)).to_physical().fill_null(len(levels)).to_numpy()
+    return pd.Series(words[places], dtype=object)
 
 
 def _floats(column: pl.Series) -> Any:
@@ -86,7 +99,7 @@ _CONVERSIONS: tuple[tuple[Callable[[pl.DataType], bool], Callable[[pl.Series], A
         lambda dtype: dtype == pl.Boolean,
         lambda c: _objects(c.to_list()) if c.null_count() else c.to_numpy(writable=True),
     ),
-    (lambda dtype: dtype in (pl.String, pl.Categorical, pl.Enum), lambda c: _objects(c.cast(pl.String).to_list())),
+    (lambda dtype: dtype in (pl.String, pl.Categorical, pl.Enum), _texts),
     (lambda dtype: isinstance(dtype, pl.Datetime), _datetimes),
     (lambda dtype: dtype == pl.Date, lambda c: _datetimes(c.cast(pl.Datetime("us")))),
     (lambda dtype: isinstance(dtype, pl.Duration), lambda c: pd.Series(c.to_numpy(writable=True))),

@@ -15,8 +15,7 @@ reference.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import combinations
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import polars as pl
@@ -64,8 +63,8 @@ class CopiedColumn(Signature):
         numbers = [p for p in case.pairs.values() if p.numeric and min(map(len, p.finite)) >= edit.MIN_ROWS]
         words = [p for p in case.pairs.values() if p.categorical and not p.identifier and all(p.levels)]
         taken: set[str] = set()
-        for pairs in (numbers[:MOST_COLUMNS], words[:MOST_COLUMNS]):
-            for one, other in combinations(pairs, 2):
+        for pairs in (numbers, words):
+            for one, other in _alike(pairs[:MOST_COLUMNS]):
                 if taken & {one.name, other.name}:
                     continue
                 rows = _agreeing(one, other)
@@ -107,12 +106,20 @@ class CopiedColumn(Signature):
         return scenario_with(lambda frame: frame.with_columns(income=pl.col("age").cast(pl.Float64)), rng)
 
 
+def _alike(pairs: list[Pair]) -> Iterator[tuple[Pair, Pair]]:
+    """Pairs of columns that agree on some of the current rows, of a few that are spread over all."""
+    if len(pairs) < 2:
+        return
+    columns = [(pair.numbers if pair.numeric else pair.texts)[1] for pair in pairs]
+    looked_at = np.stack([column[:: max(len(column) // LOOKED_AT, 1)] for column in columns])
+    for i, one in enumerate(pairs[:-1]):
+        agree = (looked_at[i + 1 :] == looked_at[i]).mean(axis=1)
+        yield from ((one, pairs[i + 1 + j]) for j in np.flatnonzero(agree >= LEAST_RISE / 2))
+
+
 def _agreeing(one: Pair, other: Pair) -> Mask | None:
     """Current rows with the very same value in both (n_cur,); None where they are not far more than before."""
     columns = [(p.numbers if p.numeric else p.texts) for p in (one, other)]
-    step = max(len(columns[0][1]) // LOOKED_AT, 1)
-    if np.mean(columns[0][1][::step] == columns[1][1][::step]) < LEAST_RISE / 2:
-        return None
     same = [(a == b) & (a != MISSING) for a, b in zip(*columns, strict=True)]
     hits, rows = [int(s.sum()) for s in same], [len(s) for s in same]
     before, after = hits[0] / max(rows[0], 1), hits[1] / max(rows[1], 1)

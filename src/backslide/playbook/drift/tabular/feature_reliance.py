@@ -20,6 +20,8 @@ MOST_ROWS = 1500
 MOST_ANSWERS = 30_000
 """Rows times columns that the model is asked about: with many columns each is shuffled on fewer rows."""
 LEAST_ROWS = 400
+MANY_COLUMNS, ROWS_OF_MANY = 200, 250
+"""Of a model of so many columns each row is dear, however few of them are shuffled: fewer rows are."""
 AT_ONCE = 10
 """Shuffled copies in one call of the model, which has a price of its own."""
 MOST_COLUMNS = 60
@@ -59,6 +61,8 @@ def _by_model(case: Case) -> Leaning | None:
     rng = case.rng("importance")
     wanted = [c for c in case.pairs if model.features is None or c in model.features][:MOST_COLUMNS]
     most = min(MOST_ROWS, max(MOST_ANSWERS // max(len(wanted), 1), LEAST_ROWS))
+    if len(case.pairs) > MANY_COLUMNS:
+        most = min(most, ROWS_OF_MANY)
     frame = case.reference.sample[change_of_column.canonical(case, case.reference, list(case.pairs))]
     if frame.height > most:
         frame = frame[np.sort(rng.choice(frame.height, most, replace=False))]
