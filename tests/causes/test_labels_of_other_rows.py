@@ -16,6 +16,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 import worlds
 from backslide.contracts.cause import CauseKind
 from backslide.contracts.diagnosis import Diagnosis
+from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 
 ROWS = 1600
@@ -93,6 +94,18 @@ def test_labels_that_slipped_by_one_row_are_told_from_texts_that_did() -> None:
     assert cause.kind == CauseKind.BROKEN_JOIN
     assert cause.points is not None
     assert cause.points.estimate == pytest.approx(-0.35, abs=0.08)
+
+
+def test_one_column_of_a_table_moved_on_all_rows_though_some_show_it_best() -> None:
+    """Of customers through a branch the income says most, so their rows alone look wrong."""
+    rng = np.random.default_rng(5)
+    reference, current = scenarios.served(rng), scenarios.next_month(rng)
+    shifted_income = current.with_columns(income=pl.col("income").shift(7).backward_fill())
+    roles = dict(scenarios.ROLES) | {"features": ["income", "age", "channel", "premium"]}
+    scenario = Scenario(reference, scenarios.rescored(shifted_income), roles, scenarios.TrueModel())
+    cause = worlds.causes_of(scenario).causes[0]
+    assert (cause.kind, cause.features, cause.segment) == (CauseKind.BROKEN_JOIN, ("income",), None)
+    assert cause.share_of_rows == 1.0
 
 
 def test_rows_of_one_desk_alone() -> None:

@@ -50,12 +50,17 @@ LEAST_IN_PART = 50
 LEVEL_Z = 3.0
 ELSEWHERE = 0.25
 """Of the mean gain on the rows concerned, how much the others may show."""
+MORE = 1.02
+"""Times as much that more columns must gain to have moved as well, and fewer to have moved without the rest."""
+MOST_TOGETHER = 6
+WIDER = 1.2
+"""Times as much that all rows must gain, beside the marked ones, to have moved all."""
 MOST_ASKED = 40
 """Columns that are put back one by one, those of text first."""
 
 
 class RowLag(Remedy):
-    """A column of the rows ``places`` before."""
+    """Columns of the rows ``places`` before."""
 
     kind = CauseKind.BROKEN_JOIN
 
@@ -105,9 +110,9 @@ def find_label_lag(case: Case) -> LabelLag | None:
 
 
 def find_row_lag(bench: PricingBench, lag: LabelLag) -> list[Fault]:
-    """The one column, or the labels, that stand some places away from their rows, or the one text that has nothing to do with
+    """The columns, or the labels, that stand some places away from their rows, or the one text that has nothing to do with
     them any more; empty where the model does not tell which."""
-    found = _moved_column(bench, lag, lag.places) if lag.places is not None else _unrelated_text(bench.case, lag)
+    found = _moved_columns(bench, lag, lag.places) if lag.places is not None else _unrelated_text(bench.case, lag)
     return [] if found is None else [price(bench, Fault((found,)))]
 
 
@@ -124,28 +129,32 @@ def _lag(case: Case) -> LabelLag | None:
     return LabelLag(places, rows, segment)
 
 
-def _moved_column(bench: PricingBench, lag: LabelLag, places: int) -> Hypothesis | None:
-    case, rows = bench.case, lag.rows
-    column = _column_that_moved(bench, places, rows)
-    if column is None:
+def _moved_columns(bench: PricingBench, lag: LabelLag, places: int) -> Hypothesis | None:
+    case, rows, segment = bench.case, lag.rows, lag.segment
+    asked = _Return(bench, places)
+    columns = _columns_that_moved(case, asked, rows)
+    if not columns:
         return None
+    if not rows.all() and asked.gain(columns, np.ones(len(rows), bool)) >= WIDER * asked.gain(columns, rows):
+        rows, segment = np.ones(len(rows), bool), None  # the marked ones only show it best
     # Answers that agree with the label so many places before are answers to values of that row, or their labels came down.
     label = case.problem.roles.label or "label"
-    name, places = (label, -places) if column == names.LABEL else (column, places)
+    moved, places = ((label,), -places) if columns == [names.LABEL] else (tuple(columns), places)
     by = f"{say.counted(abs(places), 'place')} {'before' if places > 0 else 'after'}"
+    verb, own = ("holds", "its own") if len(moved) == 1 else ("hold", "their own")
     return Hypothesis(
         signature=RowLag(),
-        features=(name,),
-        seen=f"{name} holds the values of the row {by} its own{_share(rows)}: what is served agrees with the labels of those "
-        "rows, and not with its own",
-        undo=f"join {name} again on its own key",
+        features=moved,
+        seen=f"{say.listed(moved)} {verb} the values of the row {by} {own}{_share(rows)}: what is served agrees with the labels "
+        "of those rows, and not with its own",
+        undo=f"join {say.listed(moved)} again on the right key",
         evidence=(),
         exact=True,
         # What stands beside one of some rows may stand nowhere else any more.
         reversible=bool(rows.all()),
         rows=rows,
-        params={"places": places, "column": column},
-        segment=lag.segment,
+        params={"places": places, "columns": columns},
+        segment=segment,
     )
 
 
@@ -214,9 +223,8 @@ def _beyond_chance(outcomes: Outcomes) -> Floats:
 
 
 def _moved(frame: pl.DataFrame, hypothesis: Hypothesis, places: int, rows: Mask) -> pl.DataFrame:
-    column = hypothesis.params["column"]
-    moved = frame[column][np.roll(np.arange(frame.height), places)]
-    return frame.with_columns(moved.zip_with(pl.Series(rows), frame[column]).alias(column))
+    order, mask = np.roll(np.arange(frame.height), places), pl.Series(rows)
+    return frame.with_columns(frame[c][order].zip_with(mask, frame[c]).alias(c) for c in hypothesis.params["columns"])
 
 
 def _agreement(outcomes: Outcomes, places: int) -> Floats:
@@ -284,22 +292,35 @@ def _z_of_few(part: Floats) -> float:
     return float(known.mean() / (known.std() / np.sqrt(len(known)))) if len(known) > 1 and known.std() > 0 else 0.0
 
 
-def _column_that_moved(bench: PricingBench, places: int, rows: Mask) -> str | None:
-    """The column that, put back alone, gains what all of them gain; the labels where it takes all; None where neither does."""
-    case, frame = bench.case, bench.case.current.sample
-    sign = bench.target.sign
+@dataclass(frozen=True)
+class _Return:
+    """What putting columns back by so many places returns of the metric."""
 
-    def gain(columns: list[str]) -> float:
-        order = np.roll(np.arange(frame.height), -places)
-        mask = pl.Series(rows)
+    bench: PricingBench
+    places: int
+
+    def gain(self, columns: list[str], rows: Mask) -> float:
+        frame, mask = self.bench.case.current.sample, pl.Series(rows)
+        order = np.roll(np.arange(frame.height), -self.places)
         moved = frame.with_columns(frame[c][order].zip_with(mask, frame[c]).alias(c) for c in columns)
-        return sign * (bench.score_current(moved).metric - bench.logged.metric).value
+        return self.bench.target.sign * (self.bench.score_current(moved).metric - self.bench.logged.metric).value
 
-    features = [c for c in case.problem.features if c in frame.columns]
+
+def _columns_that_moved(case: Case, asked: _Return, rows: Mask) -> list[str]:
+    """The column that, put back alone, gains what all of them gain, or the few that together gain more than all; the labels where
+    it takes all; empty where nothing gains."""
+    features = [c for c in case.problem.features if c in case.current.sample.columns]
     features.sort(key=lambda c: not (c in case.pairs and case.pairs[c].free_text))
-    every = gain(features)
-    alone = {column: gain([column]) for column in features[:MOST_ASKED]}
-    column = max(alone, key=lambda c: alone[c])
-    if alone[column] > 0 and alone[column] >= ALONE * every:
-        return column
-    return names.LABEL if every > 0 else None
+    every = asked.gain(features, rows)
+    alone = {column: asked.gain([column], rows) for column in features[:MOST_ASKED]}
+    order = sorted(alone, key=lambda c: -alone[c])
+    if alone[order[0]] > 0 and alone[order[0]] >= ALONE * every:
+        return order[:1]
+    chosen, best = order[:1], alone[order[0]]
+    for column in order[1:MOST_TOGETHER]:
+        gain = asked.gain([*chosen, column], rows)
+        if gain > best * MORE:
+            chosen, best = [*chosen, column], gain
+    if best > 0 and best >= MORE * every:
+        return chosen
+    return [names.LABEL] if every > 0 else []
