@@ -257,13 +257,20 @@ def _log(name: str) -> Callable[[Path, random.Random], Arguments]:
         own = {
             "ingest": ["--model", chance.choice(("other", "loans", *([] if gentle else ["..", ""])))],
             "rollup": ["--replay"] * (chance.random() < 0.3),
+            "export": ["--spreadsheet"] * (chance.random() < 0.3),
         }
         notes = chance.choice(
             ('[{"time": 1772000000000, "text": "x"}]', "[{}]", "{", "[]", '[{"time": 1e99, "text": "x"}]')
         )
         (folder / "notes.json").write_text(notes, encoding="utf-8")
+        cell = chance.choice((*TEXTS, '"a\nb"', '"', "\u2028", "x" * 200_000))
+        (folder / "notes.csv").write_text(f"at,text\n2026-03-01,{cell}\n", encoding="utf-8", errors="replace")
         own["event"] = chance.choice(
-            (["--from", "notes.json"], [chance.choice(TEXTS)], ["x", "--at", chance.choice(TEXTS)])
+            (
+                ["--from", chance.choice(("notes.json", "notes.csv"))],
+                [chance.choice(TEXTS)],
+                ["x", "--at", chance.choice(TEXTS)],
+            )
         )
         own |= {
             "to-label": ["--n", str(chance.choice((3, 10**6) if gentle else (0, 3, -1, 10**6)))],
