@@ -14,7 +14,9 @@ import alembic.command
 from sqlalchemy import Connection, inspect, text
 
 from backslide.contracts.errors import BackslideError, ConfigError, StoreError
+from backslide.store.accounts import Accounts
 from backslide.store.database import Database, open_database
+from backslide.store.desk import Desk
 from backslide.store.memory import Message, Mute
 from backslide.store.tables import metadata
 from backslide.store.upgrade import VERSION
@@ -182,3 +184,16 @@ def test_a_newer_store_is_left_alone(tmp_path: Path):
     database.close()
     with pytest.raises(StoreError, match="newer version"):
         open_database(None, tmp_path)
+
+
+def test_what_people_type_is_kept_without_secrets(database: Database):
+    secret = "postgresql://ana:tok3nplanted@db/x"
+    database.mute("m", Mute("*", f"see {secret}", None))
+    database.book("m", {}).number(["i"])
+    database.mark("m", "i", "known", f"see {secret}", ())
+    Desk(database).annotate("m", "i", "ana", f"see {secret}")
+    Accounts(database).note("ana", "mute", f"loans: {secret}", reason=f"see {secret}")
+    with database.engine.begin() as connection:
+        rows = [str(row) for name in metadata.tables for row in connection.execute(text(f"select * from {name}"))]
+    assert sum("see postgresql://ana:" in row for row in rows) == 4
+    assert not [row for row in rows if "tok3n" in row]

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from backslide.contracts.errors import ConfigError, did_you_mean
+from backslide.contracts.secrets import scrub, scrubbed
 from backslide.store.memory import Json
 from backslide.store.records import Records
 from backslide.store.statements import named_table, utc_now
@@ -179,7 +180,8 @@ class Accounts(Records):
 
     def note(self, actor: str, action: str, subject: str, **detail: Any) -> None:
         """Write into the audit log."""
-        row = {"at": utc_now(), "actor": actor, "action": action, "subject": subject, "detail": detail or None}
+        about = {"subject": scrub(subject), "detail": scrubbed(detail) or None}
+        row = {"at": utc_now(), "actor": actor, "action": action, **about}
         with self.transaction() as connection:
             connection.execute(named_table("audit").insert().values(**row))
 

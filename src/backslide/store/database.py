@@ -57,7 +57,9 @@ class Database:
     def mute(self, model: str, mute: Mute) -> None:
         """Mute streams of a model."""
         with store_errors(self.engine), self.engine.begin() as connection:
-            connection.execute(named_table("mutes").insert().values(model=model, created=utc_now(), **asdict(mute)))
+            connection.execute(
+                named_table("mutes").insert().values(model=model, created=utc_now(), **_clean(asdict(mute)))
+            )
 
     def unmute(self, model: str, pattern: str) -> int:
         """Take back every mute of this pattern; returns how many there were."""

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from backslide.contracts.extras import needs
+from backslide.contracts.secrets import scrub
 from backslide.store.memory import Mute
 from backslide.store.records import Records
 from backslide.store.statements import named_table, utc_now
@@ -80,7 +81,7 @@ class Desk(Records):
 
     def annotate(self, model: str, incident: str, author: str, text: str) -> None:
         """Add a note."""
-        row = {"model": model, "incident": incident, "author": author, "text": text, "created": utc_now()}
+        row = {"model": model, "incident": incident, "author": author, "text": scrub(text), "created": utc_now()}
         with self.transaction() as connection:
             connection.execute(named_table("notes").insert().values(**row))
 
