@@ -288,3 +288,26 @@ def test_help_is_quick_beside_a_bare_interpreter():
 
     bare = seconds("-c", "import argparse, dataclasses, inspect, json, typing, pathlib, enum, logging")
     assert seconds("-m", "backslide", "--help") < 8 * bare
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shell"),
+    [(("--version",), ">&-"), (("--help",), ">&-"), (("checks",), ">&-"), (("--version",), "> /dev/full")],
+)
+def test_a_standard_output_that_takes_nothing_is_no_success(tmp_path, arguments, shell):
+    if "full" in shell and not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full")
+    command = f"{sys.executable} -m backslide {' '.join(arguments)} {shell}"
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert done.stderr.startswith("backslide: cannot read or write: ")
+
+
+def test_closed_streams_are_no_numbers_of_files(tmp_path, diagnosis):
+    """A file that is opened while standard output is closed would otherwise be written into."""
+    (tmp_path / "answer.json").write_text(diagnosis().to_json())
+    command = f"{sys.executable} -m backslide report answer.json --md answer.md <&- >&- 2>&-"
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, check=False)
+    assert done.returncode == 0
+    assert (tmp_path / "answer.json").read_text() == diagnosis().to_json()
+    assert "Accuracy fell" in (tmp_path / "answer.md").read_text()

@@ -13,6 +13,7 @@ import typer
 
 from backslide.cli.memory import watched_memory
 from backslide.cli.signals import INTERRUPTED, TERMINATED, ends_when_asked
+from backslide.cli.streams import let_go_of_output, open_closed_streams
 from backslide.contracts.containment import Termination
 from backslide.contracts.errors import BackslideError
 from backslide.contracts.files import remove_parts
@@ -32,6 +33,19 @@ _INTERRUPTIONS = (KeyboardInterrupt, typer.Abort)
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; never raises, except under ``BACKSLIDE_DEBUG=1``, where tracebacks are shown."""
+    open_closed_streams()
+    code = _run(arguments)
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError) as error:  # or the interpreter fails at it when it ends, with a code of its own
+        let_go_of_output()
+        if code not in (0, 1) or isinstance(error, BrokenPipeError):
+            return code
+        return _failed(error)
+    return code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     from backslide.cli.app import app
 
     for stream in (sys.stdout, sys.stderr):

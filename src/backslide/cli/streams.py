@@ -21,6 +21,28 @@ class _Answer:
     stream: TextIO | None = None
 
 
+def open_closed_streams() -> None:
+    """Give the descriptors 0 to 2 something where the caller closed them: the next file would get such a number.
+
+    What is written to a standard output that was closed fails, as for every other program.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR if number == 2 else os.O_RDONLY), True)
+    if sys.stdout is None:
+        sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - open to the end
+    if sys.stderr is None:
+        sys.stderr = sys.__stderr__ = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - open to the end
+
+
+def let_go_of_output() -> None:
+    """Drop what standard output did not take, so that it does not fail once more when the interpreter ends."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def answer_stream() -> TextIO:
     """Where the answer goes: the standard output that the process was given, whatever else writes there meanwhile."""
     return sys.stdout if _Answer.stream is None else _Answer.stream
