@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from backslide.causes.replay.model_or_threshold import OwnChange
 from backslide.causes.shift.shifts import WorldChange
 from backslide.contracts import say
 from backslide.contracts.cause import Cause, CauseKind, Confidence, Suspect
@@ -66,6 +67,13 @@ def next_step(kind: CauseKind, features: tuple[str, ...], *, gains: bool = False
     if gains:
         return "Keep it: undoing it would take back what it gained. Gate the next one class by class all the same."
     return f"{kind.remedy[:-1]} ({say.listed(features)})." if features else kind.remedy
+
+
+def own_step(found: OwnChange, *, gains: bool) -> str:
+    """What to do about a change of our own: altered answers say themselves how."""
+    if found.kind != CauseKind.OUTPUT_CHANGE or gains:
+        return next_step(found.kind, found.features, gains=gains)
+    return f"{_capital(found.undo)} ({say.listed(found.features)})." if found.features else f"{_capital(found.undo)}."
 
 
 ASK = "Ask the reviewers which is right"

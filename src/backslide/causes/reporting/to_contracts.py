@@ -150,9 +150,7 @@ class Presenter:
             share_of_rows=min(max(found.share_of_rows, 0.0), 1.0),
             summary=sentences.cause_summary(found.seen, price, self.target, back),
             evidence=tuple(k for k in found.evidence if k in self.keys),
-            next_step=sentences.next_step(
-                found.kind, found.features, gains=price is not None and self.target.harm(price.estimate) < 0
-            ),
+            next_step=sentences.own_step(found, gains=price is not None and self.target.harm(price.estimate) < 0),
         )
 
     def _shift(self, cause: WorldChange) -> Cause:

@@ -116,6 +116,8 @@ def _proof(cause: Cause, unit: Unit) -> tuple[str, ...]:
     if cause.repair is not None:
         back = cause.repair.points_back
         gain = "" if back is None else f"; {_priced(back, unit, ' back')}"
+        if back is not None and back.low == back.high == 0:
+            gain = "; it leaves this metric as it is"
         refit = cause.kind.family == "the world" and not isinstance(cause, Suspect)
         what = "Held-out refit" if refit else "Repair"
         clauses.append(f"{what}: {cause.repair.description}{gain}")

@@ -98,7 +98,9 @@ def _part_change(part: DegradedPart, unit: Unit) -> str:
 
 def _inconclusive(d: Diagnosis, unit: Unit) -> str:
     if d.metric.change is not None:
-        return say.sentence(f"{_change(d, unit)}, which could be noise")
+        altered = any(cause.kind is CauseKind.OUTPUT_CHANGE for cause in d.causes)
+        beside = "; the answers were altered behind the model all the same" if altered else ""
+        return say.sentence(f"{_change(d, unit)}, which could be noise{beside}")
     first = d.summary.removeprefix("Inconclusive: ").partition(". ")[0]
     if first and len(first.split()) <= MOST_WORDS:
         return say.sentence(first)
