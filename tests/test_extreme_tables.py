@@ -85,9 +85,16 @@ def test_extreme_numbers_and_times_hide_no_fault():
 def test_numbers_whose_squares_leave_the_range_of_floats_are_refused_in_one_line(size: float):
     frames = [frame.with_columns(label=size * pl.col("income"), p=size * 50.0) for frame in months(300)]
     with pytest.raises(
-        LabelError, match=r"'label' holds numbers such as \d\.\de\u2212?\d+, which cannot be squared twice"
+        LabelError, match=r"'(label|p)' holds numbers such as \d\.\de\u2212?\d+, which cannot be squared twice"
     ):
         bs.diagnose(*frames, roles=bs.Roles(label="label", prediction="p"), task="regression")
+
+
+def test_answers_that_came_to_nothing_are_judged():
+    reference, current = (frame.with_columns(label=pl.col("income"), p=pl.col("income") + 1) for frame in months(300))
+    settings = Settings.from_dict({"model": {"label": "label", "prediction": "p", "task": "regression"}})
+    case = Case(open_windows(reference, current.with_columns(p=pl.col("p") * 1e-200), settings), settings)
+    assert judge(case).verdict == "degraded"
 
 
 @pytest.mark.parametrize("size", [1e-55, 1e55])

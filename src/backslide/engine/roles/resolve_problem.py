@@ -86,7 +86,7 @@ def _regression(
                 f'task "regression" expects numbers in {series.name!r}, found {series.dtype} such as {series[0]!r}; '
                 'set [model] task = "binary" or "multiclass", or name the right column'
             )
-        _check_range(series)
+    _check_range(known)
     numbers = pl.Series(dtype=pl.Float64) if labels is None else labels.cast(pl.Float64)
     mean = numbers.filter(numbers.is_finite()).mean()
     return Problem(
@@ -105,19 +105,26 @@ def _regression(
     )
 
 
-def _check_range(series: pl.Series) -> None:
+def _check_range(known: list[pl.Series]) -> None:
     """Refuse numbers whose errors have no variance in floats: an interval would have no width, or no end.
 
-    A few such values among others are left to the checks; ``LabelError`` where most are.
+    A few such among others, or small predictions beside usual labels, are the affair of checks.
     """
-    sizes = series.cast(pl.Float64).abs()
-    middle = sizes.filter(sizes.is_finite() & (sizes > 0)).median()
-    if isinstance(middle, float) and not 1 / MOST_SIZE <= middle <= MOST_SIZE:
+    middles = [(_usual_size(series), series.name) for series in known]
+    largest, name = max(middles, default=(1.0, ""))
+    if largest and not 1 / MOST_SIZE <= largest <= MOST_SIZE:
         raise LabelError(
-            f"{series.name!r} holds numbers such as {say.number(middle, 2)}, which cannot be squared twice in floats; expected a "
+            f"{name!r} holds numbers such as {say.number(largest, 2)}, which cannot be squared twice in floats; expected a "
             f"unit in which they lie between {say.number(1 / MOST_SIZE, 1)} and {say.number(MOST_SIZE, 1)}: multiply labels "
             "and predictions by a constant"
         )
+
+
+def _usual_size(series: pl.Series) -> float:
+    """The median without signs of what is neither zero nor infinite; 0 where nothing is."""
+    sizes = series.cast(pl.Float64).abs()
+    middle = sizes.filter(sizes.is_finite() & (sizes > 0)).median()
+    return middle if isinstance(middle, float) else 0.0
 
 
 def _classification(
