@@ -175,6 +175,15 @@ def test_the_benchmarks_of_the_log_print_their_tables():
 
 
 @pytest.mark.slow
+def test_large_files_are_made_and_measured(tmp_path):
+    sizes = ("--gigabytes", "0.001", "--rows", "1_000_000")
+    lines = cells(run("large_files.py", str(tmp_path), *sizes, "--only", "init", "log profile"))
+    table = {(command, form): rest for command, form, *rest in lines if command != "command"}
+    assert set(table) == {(command, form) for command in ("`init`", "`log profile`") for form in ("text", "parquet")}
+    assert all(code == "0" and 20 < float(peak.replace(",", "")) < 4000 for code, peak, *_ in table.values())
+
+
+@pytest.mark.slow
 def test_a_commit_stands_beside_an_earlier_one():
     """Here beside itself."""
     printed = run("earlier_commit.py", str(BENCHMARKS.parent), "--rows", "400", "--features", "5", "--repeats", "1")
