@@ -33,8 +33,10 @@ def ks(reference: Floats, current: Floats) -> float:
     few, many = sorted((np.sort(reference), np.sort(current)), key=len)
     # The largest distance lies at a value of the one, or just before it; of equal values the first and the last decide.
     place = np.arange(len(few) + 1) / len(few)
-    above = place[1:] - np.searchsorted(many, few, "right") / len(many)
-    below = np.searchsorted(many, few, "left") / len(many) - place[:-1]
+    upto = np.searchsorted(many, few, "right")
+    shared = bool((many[np.maximum(upto, 1) - 1] == few).any())
+    under = np.searchsorted(many, few, "left") if shared else upto
+    above, below = place[1:] - upto / len(many), under / len(many) - place[:-1]
     return float(max(above.max(), below.max()))
 
 

@@ -174,6 +174,7 @@ def _cells(pair: Pair) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return ref, cur
 
 
+@once
 def distance(pair: Pair) -> float:
     """How far the column itself moved: KS for numbers, total variation for categories."""
     return distance_between(pair, pair)
