@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import chisquare
 
 from backslide.contracts.errors import ColumnError, SourceError
-from backslide.engine.columns.sample import sample
+from backslide.engine.columns.sample import positions, sample, sample_groups
 from backslide.engine.profile.profile import Plan
 from backslide.engine.profile.run import profile
 
@@ -89,3 +89,18 @@ def test_a_damaged_data_page_is_a_source_error(tmp_path):
 def test_a_planned_column_that_is_not_there():
     with pytest.raises(ColumnError, match="did you mean 'income'"):
         profile(pl.LazyFrame({"income": [1]}), Plan(numeric={"incom": (0.0,)}))
+
+
+def test_of_each_group_as_many_as_asked_in_their_order(monkeypatch):
+    monkeypatch.setattr("backslide.engine.columns.sample._BATCH_ROWS", 700)
+    rng = np.random.default_rng(4)
+    frame = pl.DataFrame(
+        {"day": rng.choice([3, 1, 7, None], 5000, p=[0.7, 0.28, 0.01, 0.01]).tolist(), "row": range(5000)}
+    )
+    parts = sample_groups(frame.lazy(), "day", 1000, seed=2)
+    assert {day: part.height for day, part in parts.items()}.keys() == {1, 3, 7, None}
+    for day, part in parts.items():
+        whole = frame.filter(pl.col("day").eq_missing(day))
+        same = whole if whole.height <= 1000 else whole[positions(whole.height, 1000, 2)]
+        assert part.equals(same)
+    assert sample_groups(frame.lazy().filter(pl.lit(False)), "day", 10, seed=1) == {}

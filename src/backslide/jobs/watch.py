@@ -19,8 +19,8 @@ from backslide.contracts.errors import InputError
 from backslide.contracts.say import metric as say_metric
 from backslide.contracts.watch import StreamKind, WatchReport
 from backslide.engine.columns import names
+from backslide.engine.columns.sample import sample
 from backslide.engine.sources.columnar_copy import columnar_copies
-from backslide.engine.sources.errors import reading
 from backslide.engine.window import WindowPair
 from backslide.jobs.investigate import investigate
 from backslide.jobs.origin import Witnesses
@@ -34,7 +34,7 @@ from backslide.monitor.events import events_of
 from backslide.monitor.fault_watch import MOST_READ, MOST_REPLAYED, FaultWatch
 from backslide.monitor.incidents import Group, group_signals, identity
 from backslide.monitor.label_free import estimate_waiting
-from backslide.monitor.labels import Ages, ages_of, label_notes
+from backslide.monitor.labels import MOST_ROWS, Ages, ages_of, label_notes
 from backslide.monitor.periods import PERIOD, PeriodGrid, now
 from backslide.monitor.publish import Look, publish
 from backslide.monitor.rows import PeriodRows, at_age, open_both, open_rows, with_periods
@@ -371,8 +371,7 @@ class _Inspection:
         if old and self.both.problem.has_labels and self.rows.stored_later is None:
             frame = with_periods(self.both.current, self.grid, reference=False).filter(pl.col(PERIOD).is_in(old))
             wanted = [c for c in (names.LABEL, names.CONFIDENCE, names.PREDICTION) if c in frame.collect_schema()]
-            with reading():
-                later = frame.select(wanted).collect()
+            later = sample(frame.select(wanted), MOST_ROWS, seed=self.settings.engine.seed)
         notes = [*self.both.warnings, *self.both.notes]
         metric = self.subject.headline.name
         if metric != self.both.problem.metric:

@@ -19,7 +19,7 @@ from backslide.causes.screening import ScreenedFault, screen
 from backslide.contracts.cause import CauseKind
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import BackslideError
-from backslide.engine.columns.sample import positions
+from backslide.engine.columns.sample import positions, sample_groups
 from backslide.engine.sources.errors import reading
 from backslide.engine.window import open_windows
 from backslide.models.model import Model
@@ -124,10 +124,7 @@ class FaultReader:
     def _frames(self, numbers: set[int], *, reference: bool) -> dict[int, pl.DataFrame]:
         """Raw rows of some periods, at most ``PERIOD_ROWS`` of each."""
         frame = number_periods(self.rows, reference=reference).filter(pl.col(PERIOD).is_in(sorted(numbers)))
-        with reading():
-            rows = frame.collect()
-        parts = rows.partition_by(PERIOD, as_dict=True, maintain_order=True)
-        return {int(key[0]): _thinned(part) for key, part in parts.items()}
+        return {int(key): part for key, part in sample_groups(frame, PERIOD, PERIOD_ROWS, seed=0).items()}
 
     def _readings(
         self, reference: pl.DataFrame, frames: Mapping[int, pl.DataFrame], runs: Sequence[Sequence[int]]
@@ -178,9 +175,3 @@ def _first(runs: list[list[int]], held: Mapping[int, int]) -> list[int]:
 
 def _rows(run: Sequence[int], held: Mapping[int, int]) -> int:
     return sum(held.get(n, 0) for n in run)
-
-
-def _thinned(frame: pl.DataFrame) -> pl.DataFrame:
-    if frame.height <= PERIOD_ROWS:
-        return frame
-    return frame[positions(frame.height, PERIOD_ROWS, 0)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -32,6 +34,29 @@ def sample(frame: pl.LazyFrame, rows: int, *, seed: int, total: int | None = Non
         if total <= rows:
             return frame.collect(engine="streaming")
         return _gather(frame, positions(total, rows, seed))
+
+
+def sample_groups(frame: pl.LazyFrame, column: str, rows: int, *, seed: int) -> dict[Any, pl.DataFrame]:
+    """At most ``rows`` rows of each value of ``column``, in their order; one batch in memory at a time.
+
+    Raises:
+        SourceError: when the rows cannot be read.
+    """
+    with reading():
+        counts = dict(frame.group_by(column).len().collect(engine="streaming").iter_rows())
+    chosen = {key: positions(count, rows, seed) for key, count in counts.items() if count > rows}
+    parts: dict[Any, list[pl.DataFrame]] = {key: [] for key in counts}
+    seen = dict.fromkeys(counts, 0)
+    for batch in batches(frame, _BATCH_ROWS):
+        for (key,), part in batch.partition_by(column, as_dict=True, maintain_order=True).items():
+            if key not in counts:  # a row that was written meanwhile
+                continue
+            start, seen[key] = seen[key], seen[key] + part.height
+            if key in chosen:
+                first, last = np.searchsorted(chosen[key], [start, seen[key]])
+                part = part[chosen[key][first:last] - start]
+            parts[key].append(part)
+    return {key: pl.concat(some) for key, some in parts.items() if some}
 
 
 def positions(total: int, rows: int, seed: int) -> npt.NDArray[np.int64]:
