@@ -28,6 +28,7 @@ source = "log.parquet"
 [watch]
 diagnose = false
 estimate = false
+faults = false
 """
 """The configuration file of a ``watched_project``; what is written behind it belongs to [watch], or begins a table of its own."""
 

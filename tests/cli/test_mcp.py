@@ -33,7 +33,7 @@ def _folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("assistant") / "project"
     folder.mkdir()
     alerts = '[alerts]\nurls = ["json://user:tok3nplanted@localhost:1/"]\n'
-    watched_project(folder, more="faults = false\n" + alerts)
+    watched_project(folder, more=alerts)
     written = (folder / "backslide.toml").read_text()
     (folder / "backslide.toml").write_text(written.replace("[data]", f'current = "{PERIODS["current"]}"\n[data]'))
     (folder.parent / "secret.json").write_text("{}")

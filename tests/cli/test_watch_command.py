@@ -15,7 +15,7 @@ from streams_of_logs import watched_project
 
 @pytest.fixture(name="project", scope="module")
 def _project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return watched_project(tmp_path_factory.mktemp("project"), more="faults = false\n")
+    return watched_project(tmp_path_factory.mktemp("project"))
 
 
 @pytest.fixture(autouse=True)

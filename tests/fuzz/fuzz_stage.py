@@ -44,7 +44,7 @@ CONFIG = {
         "windows": ["recent"],
         "features": False,
     },
-    "watch": {"diagnose": False},
+    "watch": {"diagnose": False, "faults": False},
 }
 OWN = """
 def score(frame):

@@ -211,6 +211,11 @@ def test_a_reference_that_calls_one_column_makes_others_less_certain():
     assert raised([reading(client)], [moved, reading(seen()), *[reading()] * 12]) == [(Level.ALARM, 0, None)]
 
 
+def test_new_rows_are_read_unless_that_is_turned_off():
+    assert Settings().watch.faults
+    assert not Settings.from_dict({"watch": {"faults": False}}).watch.faults
+
+
 def test_a_short_reference_makes_nothing_certain():
     assert raised([reading(seen())] * 3, [reading()] * 9) == [(Level.WATCH, 0, None)]
 

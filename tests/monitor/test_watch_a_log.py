@@ -64,7 +64,7 @@ def test_the_fault_is_raised_from_the_log(log: Path):
             },
             "data": {"source": "log"},
             "windows": {"reference": f"{START.date()}..{last}"},
-            "watch": {"diagnose": False, "estimate": False},
+            "watch": {"diagnose": False, "estimate": False, "faults": False},
         },
         base=log,
     )

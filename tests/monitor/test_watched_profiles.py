@@ -65,7 +65,7 @@ def settings_of(folder: Path, reference: str, **watched: object) -> Settings:
             "model": ROLES,
             "windows": {"reference": reference},
             "data": {"source": str(folder / "log.parquet")},
-            "watch": {"estimate": False, "diagnose": False, **watched},
+            "watch": {"estimate": False, "diagnose": False, "faults": False, **watched},
         }
     )
 

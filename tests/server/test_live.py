@@ -110,9 +110,8 @@ def test_two_processes_share_one_postgres(postgres, tmp_path):
     url = f"postgresql://{postgres}"
     config(tmp_path, served(41, REFERENCE + 5, rows=60))
     model = '[model]\nname = "loans"\nlabel = "label"\nprediction = "prediction"\ntimestamp = "served_at"\n'
-    windows = (
-        '[windows]\nreference = "2026-01-05..2026-02-15"\n[data]\nsource = "log.parquet"\n[watch]\ndiagnose = false\n'
-    )
+    windows = '[windows]\nreference = "2026-01-05..2026-02-15"\n[data]\nsource = "log.parquet"\n'
+    windows += "[watch]\ndiagnose = false\nfaults = false\n"
     (tmp_path / "loans.toml").write_text(model + windows, encoding="utf-8")
     folders = [tmp_path / "one", tmp_path / "two"]
     for folder in folders:

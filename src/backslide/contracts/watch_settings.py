@@ -66,9 +66,8 @@ class WatchSettings(SettingsSection):
     """Whether an alarm runs the diagnosis by itself."""
     estimate: bool = True
     """Whether performance is estimated before labels come."""
-    faults: bool = False
-    """Whether the rows of each new period are read for data faults, which are priced before labels come. Off until
-    enough quiet readings show that its rate of false alarms is kept."""
+    faults: bool = True
+    """Whether the rows of each new period are read for data faults, which are priced before labels come."""
     canary: CanarySettings | None = None
     reports: str | None = None
     """Folder for the report of each diagnosis, as HTML."""

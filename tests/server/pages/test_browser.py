@@ -137,6 +137,7 @@ reference = "{first}..{last}"
 [watch]
 diagnose = false
 estimate = false
+faults = false
 [engine]
 sample_rows = 1500
 """

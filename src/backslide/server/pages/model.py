@@ -53,7 +53,7 @@ UNWATCHED = (
     "It has sent rows, and nothing says yet what is normal for it. A configuration names a stretch in which it was good; "
     "from then on every new period is held against it."
 )
-NO_FAULTS = "None is seen. They are read before any label comes once [watch] faults = true is set."
+NO_FAULTS = "None is seen. They are read before any label comes, unless [watch] faults = false is set."
 
 
 def _also(text: str) -> list[str]:
