@@ -65,13 +65,11 @@ def label(
     from backslide.log.reading import open_log
 
     table = "://" in file or Path(file).is_dir() or file.lower().endswith(TABLES)
-    answers = _answers_of(file) if table else read_answers(Path(file))
+    answers, others = None if table else read_answers(Path(file)), 0
     with lock_spool(spool_root(store, spool)):
         log = open_log(store, model)
-        others = answers.height
-        if table:
-            answers = answers.join(log.predictions().select("id").unique().collect(), on="id", how="semi")
-        others -= answers.height
+        if answers is None:
+            answers, others = _answers_of(file, log.predictions().select("id").unique())
         done = take_back(log, answers, source=source or ("table" if table else DRAWN), by=by)
     if as_json:
         content = asdict(done) | ({"left_out": others} if others else {})
@@ -91,8 +89,8 @@ def label(
     return 0
 
 
-def _answers_of(source: str) -> pl.DataFrame:
-    """Columns id and label of a table, as texts."""
+def _answers_of(source: str, ids: pl.LazyFrame) -> tuple[pl.DataFrame, int]:
+    """Columns id and label of the rows of a table that have one of these ids, as texts; and how many have others."""
     import polars as pl
 
     from backslide.contracts.labels import label_text
@@ -102,9 +100,11 @@ def _answers_of(source: str) -> pl.DataFrame:
     missing = [name for name in ("id", "label") if name not in frame.collect_schema()]
     if missing:
         raise LogError(f"expected the columns 'id' and 'label' in {scrub_address(source)}; {missing[0]!r} is missing")
-    rows = frame.select(pl.col("id").cast(pl.String), "label").drop_nulls("id").collect(engine="streaming")
+    every = frame.select(pl.col("id").cast(pl.String), "label").drop_nulls("id")
+    total = int(every.select(pl.len()).collect(engine="streaming").item())
+    rows = every.join(ids, on="id", how="semi", maintain_order="left").collect(engine="streaming")
     texts = [None if value is None else label_text(value) for value in rows["label"]]
-    return rows.with_columns(pl.Series("label", texts, dtype=pl.String))
+    return rows.with_columns(pl.Series("label", texts, dtype=pl.String)), total - rows.height
 
 
 def _day(text: str) -> datetime:
