@@ -26,7 +26,7 @@ SLACK = 2.0
 """Standard errors of what is usual elsewhere."""
 
 
-def confined(case: Case, hypothesis: Hypothesis) -> Hypothesis:
+def confine(case: Case, hypothesis: Hypothesis) -> Hypothesis:
     """The hypothesis with the levels that hold its rows, where a column beside the features has such; else as it is."""
     rows = hypothesis.rows
     if not hypothesis.exact or hypothesis.segment is not None or not LEAST <= rows.sum() < ALL_ROWS * len(rows):

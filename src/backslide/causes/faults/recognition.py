@@ -12,7 +12,7 @@ from backslide.causes.columns.edit import MIN_ROWS
 from backslide.causes.columns.seasonality import follows_calendar
 from backslide.causes.columns.time_of_day import ClockShift
 from backslide.causes.faults.base import Fault, Hypothesis
-from backslide.causes.faults.confinement import confined, usual_share
+from backslide.causes.faults.confinement import confine, usual_share
 from backslide.causes.faults.mixtures import recognise_mixtures
 from backslide.causes.faults.subsets import read_signatures, recognise_within
 from backslide.contracts.cause import CauseKind
@@ -54,7 +54,7 @@ def find_faults(case: Case) -> list[Fault]:
     found, case = read_signatures(case)
     found = [h for h in _with_marked(case, found) if not _seasonal(case, h)]
     named = _lost_together(_one_name_per_column(found))
-    return _by_mechanism([confined(case, h) for h in named], case.suspects)
+    return _by_mechanism([confine(case, h) for h in named], case.suspects)
 
 
 def _seasonal(case: Case, hypothesis: Hypothesis) -> bool:
