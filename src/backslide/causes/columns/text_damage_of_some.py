@@ -26,7 +26,13 @@ from backslide.causes.columns.text_corruption import (
     common_end,
     short,
 )
-from backslide.causes.columns.text_vocabulary import MisreadLetters, Vocabulary, misread_letters, words_of
+from backslide.causes.columns.text_vocabulary import (
+    MisreadLetters,
+    NumberedBoilerplate,
+    Vocabulary,
+    misread_letters,
+    words_of,
+)
 from backslide.contracts import say
 from backslide.stats.two_sample import proportion_z
 
@@ -46,6 +52,8 @@ AS_MANY = 0.7
 """Of the texts that another damage would explain, how many a more specific one must."""
 ABRUPT = 0.5
 """Of the share of whole texts that end with a mark of punctuation, how many of those cut off at one length may."""
+IN_MANY = 0.3
+"""Rise of the share of texts with one mark from which no habit explains it."""
 AMID_A_WORD = 0.2
 """Rise of the share of texts whose last word was never seen, where whole ones end without a mark."""
 ENDS = 8
@@ -65,6 +73,8 @@ _NUMBER = re.compile(r"\d[\d.,]*")
 _NAME = re.compile(r"(?<=[a-z,;] )[A-Z][a-z]+")
 
 Found = tuple[TextDamage, float, float]
+AMBIGUOUS = (PunctuationLoss, LetterCase, WhitespaceLoss, Boilerplate, NumberedBoilerplate)
+"""Damage of whole columns that damage of single texts may look like."""
 
 
 @dataclass(frozen=True)
@@ -218,6 +228,24 @@ def damage_of_some(ref: Sequence[str], cur: Sequence[str]) -> Found | None:
 def reach(damage: TextDamage, texts: Sequence[str]) -> float:
     """Share of the texts that the damage would change."""
     return float(np.mean([damage.do(t) != t for t in texts])) if texts else 0.0
+
+
+def explains(some: Found, other: Found) -> bool:
+    """Whether a damage that single texts tell is what looks like ``other``: a cut takes the last full stop, and a mark stands in
+    front of many texts."""
+    if some[2] - some[1] < AS_MANY * (other[2] - other[1]):
+        return False
+    if isinstance(other[0], Boilerplate | NumberedBoilerplate):
+        return isinstance(some[0], Placeholder) and some[2] > other[2]
+    return isinstance(some[0], CutOfSome)
+
+
+def is_certain(found: Found, ref: Sequence[str], cur: Sequence[str]) -> bool:
+    """Whether nobody writes so: tags, texts twice, texts that break off at one length, one mark in many texts and none before."""
+    damage, before, after = found
+    if isinstance(damage, Placeholder):
+        return after - before >= IN_MANY
+    return isinstance(damage, Markup | DoubledText) or is_abrupt(damage, ref, cur)
 
 
 def is_abrupt(damage: TextDamage, ref: Sequence[str], cur: Sequence[str]) -> bool:

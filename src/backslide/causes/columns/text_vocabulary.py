@@ -54,6 +54,34 @@ class WordLimit(TextDamage):
 
 
 @dataclass(frozen=True)
+class WordLength(TextDamage):
+    """Every word cut off after so many letters."""
+
+    shows = "language"
+
+    letters: int
+
+    @property
+    def seen(self) -> str:
+        """What happened."""
+        return f"has every word cut off after {self.letters} letters"
+
+    def hit(self, text: str) -> bool:
+        """Words of that length, and none longer."""
+        return max(map(len, WORDS.findall(text[:START])), default=0) == self.letters
+
+    def do(self, text: str) -> str:
+        """Cut off."""
+        return WORDS.sub(lambda match: match.group()[: self.letters], text)
+
+
+def usual_longest(texts: Sequence[str]) -> int:
+    """Letters of the longest word of most texts."""
+    longest = [max(map(len, WORDS.findall(text[:START])), default=0) for text in texts]
+    return int(np.bincount(longest).argmax()) if longest else 0
+
+
+@dataclass(frozen=True)
 class LetterLoss(TextDamage):
     """Letters at random replaced by one character, or left out."""
 

@@ -120,23 +120,31 @@ def fit_exact_form(case: Case) -> Surrogate | None:
 
 
 @once
-def fit_surrogate(case: Case) -> tuple[Surrogate | None, str]:
-    """A stand-in fitted to the reference sample, and a sentence on how faithful it is; None where it is not."""
+def fit_best_form(case: Case) -> tuple[Surrogate, float] | None:
+    """The stand-in most faithful to held-out rows, however little that is, and how much; None where none can be fitted."""
     sample = _sample(case)
     if sample is None or not sample.enough:
-        return None, NOT_ALLOWED if sample is None else TOO_FEW
-    found = list(_candidates(case, sample))
-    if not found:
-        return None, NOT_ALLOWED
-    best = max(found, key=lambda candidate: candidate.fidelity)
-    share = say.percent(best.fidelity, 0)
-    if best.fidelity < MIN_FIDELITY:
+        return None
+    best = max(_candidates(case, sample), key=lambda candidate: candidate.fidelity, default=None)
+    return None if best is None else (Surrogate(best.design, best.fitted, case.problem, sample.held), best.fidelity)
+
+
+def fit_surrogate(case: Case) -> tuple[Surrogate | None, str]:
+    """A stand-in fitted to the reference sample, and a sentence on how faithful it is; None where it is not."""
+    sample, found = _sample(case), fit_best_form(case)
+    if found is None:
+        return None, TOO_FEW if sample is not None and not sample.enough else NOT_ALLOWED
+    stand_in, fidelity = found
+    share = say.percent(fidelity, 0)
+    if fidelity < MIN_FIDELITY:
         return (
             None,
             f"faults are not priced: no saved model, and a stand-in would agree with it on {share} only",
         )
-    note = f"no usable saved model: faults are priced with a stand-in that agrees with the logged outputs to {share}"
-    return Surrogate(best.design, best.fitted, case.problem, sample.held), note
+    return (
+        stand_in,
+        f"no usable saved model: faults are priced with a stand-in that agrees with the logged outputs to {share}",
+    )
 
 
 def _candidates(case: Case, sample: _Sample) -> Iterator[_Candidate]:

@@ -61,13 +61,6 @@ CAP_MATCH = 0.3
 WORDS_GONE = 0.4
 """Share of the frequent words' former share that may be left where a language is gone."""
 
-CERTAIN_OF_SOME = (text_damage_of_some.Markup, text_damage_of_some.DoubledText)
-"""Damage of some texts that nobody writes."""
-AS_MANY = 0.7
-"""Of the texts that show another damage, how many cut off at one length must explain it."""
-BY_A_CUT = (text_corruption.PunctuationLoss, text_corruption.LetterCase, text_corruption.WhitespaceLoss)
-"""What a cut through the texts looks like, too."""
-
 
 class TextChange(ColumnSignature):
     kind = CauseKind.TEXT_CHANGE
@@ -78,16 +71,12 @@ class TextChange(ColumnSignature):
         if not pair.free_text:
             return
         found, exact = _damage(pair), True
-        if found is None or isinstance(found[0], BY_A_CUT):
+        if found is None or isinstance(found[0], text_damage_of_some.AMBIGUOUS):
             some = _damage_of_some(pair)
-            if found is None or (some is not None and _cut_explains(some, found)):
-                found = some
+            if some is not None and (found is None or text_damage_of_some.explains(some, found)):
                 # People write otherwise, too: without capitals, with another closing phrase. That has to prove itself by its
                 # price.
-                exact = some is not None and (
-                    isinstance(some[0], CERTAIN_OF_SOME)
-                    or text_damage_of_some.is_abrupt(some[0], *map(text_corruption.look, pair.texts))
-                )
+                found, exact = some, text_damage_of_some.is_certain(some, *map(text_corruption.look, pair.texts))
         if found is None:
             return
         damage, before, after = found
@@ -231,7 +220,7 @@ def _damage(pair: Pair) -> Found | None:
     for damage in (text_corruption.WhitespaceLoss(none=True), text_corruption.CharacterLoss("?")):
         if (found := _find_rise(damage, ref, cur, TURN)) is not None:
             return _or_lost(found, ref, cur)
-    words = _foreign(ref, cur) or _misread(ref, cur)
+    words = _cut_words(ref, cur) or _foreign(ref, cur) or _misread(ref, cur)
     if words is not None:
         return words
     turned = (
@@ -251,11 +240,6 @@ def _damage_of_some(pair: Pair) -> Found | None:
     if min(len(ref), len(cur)) < columns.MIN_ROWS:
         return None
     return text_damage_of_some.damage_of_some(ref, [t for t in cur if t.strip()])
-
-
-def _cut_explains(some: Found, found: Found) -> bool:
-    """Whether texts cut off at one length are what looks like another damage."""
-    return isinstance(some[0], text_damage_of_some.CutOfSome) and some[2] - some[1] >= AS_MANY * (found[2] - found[1])
 
 
 def _restores(damage: text_corruption.TextDamage, ref: list[str], cur: list[str]) -> bool:
@@ -350,6 +334,12 @@ def _cut(damage: text_corruption.TextDamage, sizes: list[int], limit: int, ref: 
         return False
     near = sum(damage.hit(t) and size <= limit for t, size in zip(ref, sizes, strict=True)) / len(ref)
     return at > near + max(MIN_RISE, noise)
+
+
+def _cut_words(ref: list[str], cur: list[str]) -> Found | None:
+    """Words cut off at one length, as a stemmer or a fixed width leaves them."""
+    found = _find_rise(text_vocabulary.WordLength(text_vocabulary.usual_longest(cur)), ref, cur, TURN)
+    return found if found is not None and found[2] >= MOSTLY else None
 
 
 def _foreign(ref: list[str], cur: list[str]) -> Found | None:
