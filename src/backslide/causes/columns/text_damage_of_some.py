@@ -236,7 +236,9 @@ def explains(some: Found, other: Found) -> bool:
     if some[2] - some[1] < AS_MANY * (other[2] - other[1]):
         return False
     if isinstance(other[0], Boilerplate | NumberedBoilerplate):
-        return isinstance(some[0], Placeholder) and some[2] > other[2]
+        mark = some[0].mark if isinstance(some[0], Placeholder) else None
+        ends = f"{other[0].prefix} {other[0].suffix}"
+        return mark is not None and (some[2] > other[2] or not WORDS.search(ends.replace(mark, "")))
     return isinstance(some[0], CutOfSome)
 
 
