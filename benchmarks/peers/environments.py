@@ -39,7 +39,9 @@ PEERS = (
     SpeedPeer(
         "Alibi-Detect", "0.13.0", PYTHONS, ("alibi-detect==0.13.0", "pandas<3", "pyarrow<20"), module="alibi_detect.cd"
     ),
-    SpeedPeer("Frouros", "0.9.0", PYTHONS, ("frouros==0.9.0", "pyarrow"), module="frouros.detectors.data_drift"),
+    SpeedPeer(
+        "Frouros", "0.9.0", PYTHONS, ("frouros==0.9.0", "pandas<3", "pyarrow"), module="frouros.detectors.data_drift"
+    ),
     SpeedPeer("popmon", "1.4.12", PYTHONS, ("popmon==1.4.12", "pandas<3", "pyarrow"), module="popmon"),
     SpeedPeer(
         "fg-data-profiling",
