@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
 import worlds
-from backslide.contracts.cause import CauseKind
+from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.diagnosis import Diagnosis
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
@@ -113,16 +113,19 @@ def test_rows_of_one_desk_alone() -> None:
     assert (cause.kind, cause.features, cause.segment) == (CauseKind.BROKEN_JOIN, ("note",), "desk = 'b'")
 
 
-def test_texts_of_any_rows_since_a_day() -> None:
-    late = pl.col("at") >= datetime(2026, 1, 31)
+def test_texts_of_any_rows_are_suspected() -> None:
     any_row = np.random.default_rng(4).permutation(ROWS)
-    mixed = found(
-        lambda f: f.with_columns(pl.when(late).then(f["note"][any_row]).otherwise(pl.col("note")).alias("note"))
+    cause = found(lambda f: f.with_columns(f["note"][any_row])).causes[0]
+    assert (cause.kind, cause.features, cause.confidence) == (CauseKind.BROKEN_JOIN, ("note",), Confidence.SUSPECTED)
+    assert "or labels" in cause.summary
+
+
+def test_texts_of_another_kind_are_no_join() -> None:
+    other = pl.Series([f"Zupo rilka {i % 37} venta morsi kalu {i % 11} dreno." for i in range(ROWS)])
+    diagnosis = found(
+        lambda f: f.with_columns(pl.when(pl.col("desk") != "a").then(other).otherwise("note").alias("note"))
     )
-    cause = mixed.causes[0]
-    assert (cause.kind, cause.features) == (CauseKind.BROKEN_JOIN, ("note",))
-    assert cause.segment is not None
-    assert "2026-01-3" in cause.segment
+    assert CauseKind.BROKEN_JOIN not in {c.kind for c in (*diagnosis.causes, *diagnosis.suspects)}
 
 
 @pytest.mark.parametrize("turned", [0.3, 0.6])

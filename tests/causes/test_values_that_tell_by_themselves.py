@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import numpy as np
 import polars as pl
 
@@ -78,3 +80,26 @@ def test_a_column_stuck_by_entity_and_one_that_only_narrowed() -> None:
     assert (CauseKind.FROZEN_FEATURE, {"income"}, True) in faults_of(frames[0], stuck)
     narrowed = frames[1].with_columns((pl.col("income") / 1000).round(0) * 1000)
     assert CauseKind.FROZEN_FEATURE not in {kind for kind, _, _ in faults_of(frames[0], narrowed)}
+
+
+def test_logs_in_the_order_of_one_column_hold_no_values_of_the_row_before() -> None:
+    reference, current = months(9)
+    reference = reference.sample(fraction=1.0, shuffle=True, seed=1)
+    for column in ("channel", "age", "income"):
+        found = faults_of(reference, current.sort(column, maintain_order=True))
+        assert CauseKind.STALE_VALUES not in {kind for kind, _, exact in found if exact}, column
+
+
+def test_a_price_of_the_week_is_not_stuck_in_a_week() -> None:
+    rng = np.random.default_rng(10)
+    reference, current = months(11)
+    frames = []
+    for frame, start, days in ((reference, 0, 84), (current, 84, 7)):
+        day = np.sort(rng.random(frame.height)) * days + start
+        product = rng.integers(0, 20, frame.height)
+        price = 10 + product + np.random.default_rng(5).normal(0, 2, (20, 20))[product, (day // 7).astype(int)]
+        at = pl.Series("served_at", [datetime(2026, 3, 2) + timedelta(days=float(d)) for d in day])
+        frames.append(
+            frame.with_columns(at, income=pl.Series(np.round(price, 2)), product=pl.Series(product).cast(pl.String))
+        )
+    assert CauseKind.FROZEN_FEATURE not in {kind for kind, _, _ in faults_of(*frames)}

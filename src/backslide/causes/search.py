@@ -156,7 +156,7 @@ def _with_shifts(found: Explanation, bench: PricingBench, scale: Scale, *, degra
     """The explanation with what the world did; beside a surer cause, what the split only suspects stays unexplained."""
     changes = _shifts(found, bench, scale, degraded=degraded)
     sure = tuple(change for change in changes if change.confidence.rank >= Confidence.SUPPORTED.rank)
-    if any(_leaves_no_row(fault) for fault in found.faults):
+    if any(_leaves_no_row(fault, scale) for fault in found.faults):
         return replace(found, possible_shifts=changes)
     own = found.own_change.effect if found.own_change is not None and found.own_change_matters else None
     ours = found.traffic or (own is not None and scale.harm(own) > 0)
@@ -165,11 +165,13 @@ def _with_shifts(found: Explanation, bench: PricingBench, scale: Scale, *, degra
     return replace(found, shifts=sure, possible_shifts=tuple(change for change in changes if change not in sure))
 
 
-def _leaves_no_row(fault: Fault) -> bool:
+def _leaves_no_row(fault: Fault, scale: Scale) -> bool:
     """Whether the split may have counted as the world's what the fault cost: nothing priced it, or it left no row that could be
-    restored to judge the world by."""
+    restored to judge the world by and cost a good part of what was lost."""
+    if fault.points is None or scale.change is None:
+        return fault.points is None
     lost = fault.exact and not fault.reversible and float(fault.rows.mean()) >= ALL_ROWS
-    return fault.points is None or lost
+    return lost and scale.harm(fault.points) >= materiality.GAIN_SHARE * scale.harm(scale.change)
 
 
 def _with_suspects(found: Explanation, bench: PricingBench, tried: list[Fault], scale: Scale) -> Explanation:
@@ -210,7 +212,8 @@ def _with_row_lag(bench: PricingBench, found: Explanation, scale: Scale) -> tupl
         return bench, found
     lags, notes = _attempt("labels of other rows", lambda: find_row_lag(bench, lag[0]))
     taken = {feature for fault in found.faults for feature in fault.features}
-    named = [f for f in lags if materiality.matters(f, scale) and not taken & set(f.features)]
+    named = [f for f in lags if materiality.stands(f, scale) and materiality.matters(f, scale)]
+    named = [fault for fault in named if not taken & set(fault.features)]
     faults = share_out(bench, [*(replace(fault, share=None) for fault in found.faults), *named])
     return bench, replace(found, faults=tuple(faults), notes=(*found.notes, *notes))
 

@@ -46,6 +46,8 @@ TELLS = 0.2
 NOTHING = 0.25
 """Share of that which may be left, either way, where nothing is: by its limit."""
 NO_RELATION_Z = 2.0
+NEW_WORDS = 0.05
+"""Rise of the share of words never seen before from which texts are of another kind."""
 LEAST_IN_PART = 50
 LEVEL_Z = 3.0
 ELSEWHERE = 0.25
@@ -141,12 +143,14 @@ def _moved_columns(bench: PricingBench, lag: LabelLag, places: int) -> Hypothesi
     label = case.problem.roles.label or "label"
     moved, places = ((label,), -places) if columns == [names.LABEL] else (tuple(columns), places)
     by = f"{say.counted(abs(places), 'place')} {'before' if places > 0 else 'after'}"
+    # Where nothing else is logged, a text that came down and labels that went up are the same.
+    alone = f" (or {label} those of as many rows on)" if len(case.problem.features) == 1 else ""
     verb, own = ("holds", "its own") if len(moved) == 1 else ("hold", "their own")
     return Hypothesis(
         signature=RowLag(),
         features=moved,
-        seen=f"{say.listed(moved)} {verb} the values of the row {by} {own}{_share(rows)}: what is served agrees with the labels "
-        "of those rows, and not with its own",
+        seen=f"{say.listed(moved)} {verb} the values of the row {by} {own}{_share(rows)}{alone}: what is served agrees with the "
+        "labels of those rows, and not with its own",
         undo=f"join {say.listed(moved)} again on the right key",
         evidence=(),
         exact=True,
@@ -188,10 +192,10 @@ def _unrelated_text(case: Case, lag: LabelLag) -> Hypothesis:
         signature=LostRelation(),
         features=(column,),
         seen=f"{column} has nothing to do with the labels any more{_share(lag.rows)}: what is served agrees with the own label "
-        "no better than with those of other rows, as when texts are joined to any rows",
-        undo=f"join {column} again on its own key",
+        "no better than with those of other rows, as when texts, or labels, are joined to any rows",
+        undo=f"join {column} and the labels again on their own key",
         evidence=(),
-        exact=True,
+        exact=False,  # labels that say nothing look the same
         reversible=False,
         rows=lag.rows,
         segment=lag.segment,

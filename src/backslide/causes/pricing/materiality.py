@@ -18,7 +18,7 @@ GAIN_SHARE = 0.25
 """Share of the drop that undoing an unspecific fault must bring back."""
 WORSENS_Z = -3.0
 """Standard errors of loss and of the metric by which a repair that makes things worse disproves its fault."""
-AS_LOST = (0.5, 1.5)
+AS_LOST = (0.7, 1.3)
 """Cost of doing an unspecific fault to the reference over what was lost, within which it may be what was done."""
 MAY_Z = 1.0
 """Standard errors from which the price of a certain fault is worth a suspicion where no label can tell more."""

@@ -13,6 +13,9 @@ takes, and the second never reached its limits.
 as are those of the row some places away, one answer in place of many, and answers that belong to no row; anything else is
 another model (`model_change`). The price is what was served against the stand-in's answers, and is never more than supported.
 
+A model that reads what is not logged, as the season, looks like another one where that moved: what rests on a stand-in's answers
+is only suspected; answers that are still there, in another place, are supported.
+
 **Not seen**: changes on so few rows that the rules hardly feel them, and models whose answers the logged columns do not tell.
 """
 
@@ -50,6 +53,9 @@ OTHER_RULE = 0.1
 OTHER_RULE_IN_PART = 0.05
 """where its misses are `NOISIER` besides, as when only some rows are answered otherwise."""
 NOISIER = 2.0
+AS_EVER = 1.1
+"""Times the misses of the reference's own rule within which the rule of both misses current rows as ever: it then has merely less
+room for a window whose inputs are narrow."""
 LESS_TOLD = 0.2
 """Fall of R^2 from the reference's own rule to the current window's own from which answers do not follow their rows."""
 ALTERED = 1.25
@@ -58,6 +64,8 @@ ALTERED_ROOM = 0.005
 """Variance share by which it may miss besides."""
 ONE_ANSWER, USUAL_TIMES = 0.1, 5.0
 """Share of the rows with one and the same answer, and times its largest share in the reference."""
+GIVEN_BEFORE = 0.002
+"""Share of the reference rows that may have had it: more, and it is one of the model's own."""
 ROWS_AWAY = 10
 """Places in the log up to which another row's answer is looked for."""
 OF_ANOTHER_ROW = 0.5
@@ -91,7 +99,8 @@ class InputDependence:
         """Whether another rule answers."""
         whole = self.other_rule >= OTHER_RULE and self.least_other_rule >= OTHER_RULE / 2
         part = self.other_rule >= OTHER_RULE_IN_PART and self.least_other_rule > 0 and self.noise >= NOISIER
-        return whole or part
+        as_ever = self.noise / max(1 - self.other_rule, 1e-9) < AS_EVER
+        return (whole or part) and not as_ever
 
     @property
     def lost(self) -> bool:
@@ -109,6 +118,8 @@ class OtherAnswers:
     undo: str
     rows: Mask
     """Current rows concerned (n_cur,)."""
+    kept: bool = False
+    """Whether the very answers are still there, in other places, so that no stand-in's answers are needed."""
 
 
 def find_other_answers(case: Case) -> OtherAnswers | None:
@@ -243,12 +254,17 @@ def _named(case: Case, stand_in: Surrogate, told: InputDependence, *, faithful: 
     for way in _ways(case, given, served, expected, known, told):
         if faithful or way.undone is not None:
             undone = given if way.undone is None else way.undone
-            return OtherAnswers(CauseKind.OUTPUT_CHANGE, undone, f"{seen}: {way.why}", way.undo, way.rows)
+            kept = way.undone is not None
+            return OtherAnswers(CauseKind.OUTPUT_CHANGE, undone, f"{seen}: {way.why}", way.undo, way.rows, kept)
     if not faithful:
         return None
     rows = _odd_rows(case, stand_in, told.target, served, expected, known)
     return OtherAnswers(
-        CauseKind.MODEL_CHANGE, given, f"{seen}: another model answers", "let the former model answer", rows
+        CauseKind.MODEL_CHANGE,
+        given,
+        f"{seen}: another model answers, or it reads what is not logged",
+        "let the former model answer",
+        rows,
     )
 
 
@@ -339,8 +355,9 @@ def _one_answer(case: Case, target: int, served: Floats, known: Mask) -> Mask | 
     values, counts = np.unique(served[known], return_counts=True)
     usual = np.unique(before[np.isfinite(before)], return_counts=True)[1].max() / max(len(before), 1)
     share = counts.max() / len(served)
+    gave = float((before == values[counts.argmax()]).mean())
     at_end = values[counts.argmax()] in (values[0], values[-1])  # a limit: a function of the answers
-    if at_end or share < max(ONE_ANSWER, USUAL_TIMES * usual):
+    if at_end or gave > GIVEN_BEFORE or share < max(ONE_ANSWER, USUAL_TIMES * usual):
         return None
     return np.asarray(served == values[counts.argmax()])
 

@@ -128,12 +128,16 @@ def _by_replay(bench: PricingBench, faults: Sequence[Fault]) -> OwnChange | None
 
 
 def _by_recovered_model(bench: PricingBench, faults: Sequence[Fault]) -> OwnChange | None:
-    """The same without a saved model: by the formula that the reference's answers are, where they are one, which is as good as
-    the model; else by what the inputs tell of the answers before and now, which is no proof."""
+    """The same without a saved model: by the formula that the reference's answers are, where they are one, else by what the
+    inputs tell of the answers before and now. No proof: a formula may lack what did not vary in the reference."""
     model = recover_model(bench.case)
     if model is not None:
         case = imitate(bench.case, model)
-        return _by_replay(PricingBench(case, bench.target, model), faults)
+        found = _by_replay(PricingBench(case, bench.target, model), faults)
+        if found is None:
+            return None
+        seen = f"{found.seen} (unless the model reads what is not logged)"
+        return replace(found, confidence=Confidence.SUPPORTED, seen=seen)
     if any(fault.log_only for fault in faults):
         return None  # the log is no witness for what the model was given
     other = find_other_answers(bench.case)
@@ -145,7 +149,7 @@ def _by_recovered_model(bench: PricingBench, faults: Sequence[Fault]) -> OwnChan
     columns = tuple(roles.scores.values()) or ((roles.prediction,) if roles.prediction else ())
     return replace(
         found,
-        confidence=Confidence.SUPPORTED,
+        confidence=Confidence.SUPPORTED if other.kept else Confidence.SUSPECTED,
         share_of_rows=float(other.rows.mean()),
         rows=other.rows,
         features=columns if other.kind == CauseKind.OUTPUT_CHANGE else (),

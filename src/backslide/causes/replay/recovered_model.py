@@ -3,7 +3,8 @@
 Log odds of a linear classifier and numbers of a linear regressor are weighted sums, which the reference gives back to the last
 digit that was logged. Such a formula takes the place of the saved model in every replay. It is held against reference rows that
 took no part in finding it. Rows with what the reference never held count as not answered: another category, a missing value, two
-columns apart that always agreed.
+columns apart that always agreed, or an answer beyond all of its answers, where the model may have a limit. What never varied in
+it the formula cannot know, so nothing that it tells is more than supported.
 """
 
 from __future__ import annotations
@@ -27,11 +28,16 @@ class RecoveredModel(Surrogate):
         super().__init__(stand_in.design, stand_in.fitted, case.problem)
         self.name = "the formula of the reference's answers"
         self.form, self.reference = stand_in.fitted[0], stand_in.design.matrix(case.reference.sample)
+        answers = self.form.predict(self.reference).reshape(len(self.reference), -1)
+        self.lowest, self.highest = answers.min(axis=0), answers.max(axis=0)
 
     def answer(self, frame: pl.DataFrame, *, batch_rows: int = 50_000, decisions: bool = True) -> ModelAnswer:
         """Scores, or predicted numbers; rows with what the reference never held are marked as failed."""
         given = super().answer(frame, batch_rows=batch_rows, decisions=decisions)
-        unknown = self.form.unknown(self.design.matrix(frame), self.reference)
+        x = self.design.matrix(frame)
+        answers = self.form.predict(x).reshape(len(x), -1)
+        beyond = ((answers < self.lowest) | (answers > self.highest)).any(axis=1)
+        unknown = self.form.unknown(x, self.reference) | beyond
         return replace(given, failed=unknown, error="it holds what the reference never held" if unknown.any() else None)
 
 

@@ -3,8 +3,9 @@
 **Recognised** by the values alone, in the order of the log: neighbouring rows hold the very same value far more often than chance
 makes them, by six standard errors, and in the reference they hardly did. No other column has to tell what the value should be.
 
-**Natural drift** makes a value more frequent, which is taken into account, or sorts whole rows, so that many columns repeat
-themselves at once: then none is named.
+**Natural drift** makes a value more frequent, which is taken into account, or logs are sorted or grouped where the reference's
+were not. So numbers must repeat themselves more than a sorted reference would, categories must come in many runs and cost about
+what was lost, and where many columns repeat themselves at once none is named.
 
 **Repair** draws the repeated values from the other columns; the price comes from the **injection**: as many reference rows with
 the value of the row before.
@@ -33,6 +34,10 @@ LEAST_SHARE = 0.08
 LEAST_Z = 6.0
 USUAL = 0.05
 """The same share in the reference, up to which its rows have nothing to do with each other."""
+AS_SORTED = 1.1
+"""Times as much as the reference would repeat itself if it were sorted that numbers must repeat themselves."""
+LEAST_RUNS = 20
+"""Runs for each category that there must be: fewer, and the rows are grouped by it."""
 IN_RUNS = 0.25
 """Of the runs of three that chance would make of so many repetitions, how many tell that runs come."""
 MOST_COLUMNS = 0.34
@@ -58,8 +63,12 @@ class RepeatedValues(ColumnSignature):
         (before, _), (now, error) = (_repeated(values) for values in _values(pair))
         if now < LEAST_SHARE or before > USUAL or now - before < LEAST_Z * error:
             return
-        values = _values(pair)[1]
+        before_values, values = _values(pair)
+        if pair.numeric and now <= AS_SORTED * _repeated_if_sorted(before_values):
+            return
         rows = np.concatenate([[False], _same(values)])
+        if not pair.numeric and (~rows).sum() < LEAST_RUNS * len(np.unique(values.astype(str))):
+            return
         yield self.hypothesis(
             pair,
             f"{pair.name} holds the value of the row before on about {say.percent(now, 0)} of the rows, "
@@ -67,6 +76,8 @@ class RepeatedValues(ColumnSignature):
             f"fill {pair.name} from the other columns where it repeats itself",
             rows,
             evidence=(evidence_of(pair),),
+            # Customers of one kind may come one after the other; numbers that hardly ever come twice do not.
+            exact=pair.numeric,
             share=_share_of_rows(values, min(now, 1.0)),
         )
 
@@ -93,6 +104,11 @@ class RepeatedValues(ColumnSignature):
             )
 
         return scenario_with(cached, rng)
+
+
+def _repeated_if_sorted(values: NDArray[np.object_]) -> float:
+    """Share of rows that would hold the value of the row before if rows were sorted by the column or grouped by what it is of."""
+    return 1 - len(np.unique(values.astype(str))) / max(len(values), 1)
 
 
 def _share_of_rows(values: NDArray[np.object_], repeated: float) -> float:

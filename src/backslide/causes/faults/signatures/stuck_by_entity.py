@@ -1,8 +1,8 @@
 """A column is stuck at one value for each host, device, shop or other entity.
 
 **Recognised** where a column of many values now holds one value in nearly every level of another column, and varied within the
-levels before. The levels must be a handful of rows each, and the column must still hold several values: one on every row is a
-frozen column, one a day is stuck by day.
+levels before, also within spans as long as the current window. The levels must be a handful of rows each, and the column must
+still hold several values: one on every row is a frozen column, one a day is stuck by day.
 
 **Natural drift** may narrow what a column holds; it does not leave one value to each of many entities.
 
@@ -22,6 +22,7 @@ from backslide.causes.columns import edit
 from backslide.causes.faults.base import Hypothesis, Signature, evidence_of, scenario_with
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
+from backslide.engine.columns import names
 from backslide.engine.columns.pair import Pair
 from backslide.playbook.base import Scenario
 from backslide.playbook.clock import time_columns
@@ -99,10 +100,16 @@ def _is_narrower(pair: Pair) -> bool:
 
 
 def _is_stuck(case: Case, pair: Pair, group: str) -> bool:
-    one_now, one_before = (
-        _share_of_one(side.sample[group], values)
-        for side, values in zip((case.current, case.reference), (pair.current, pair.reference), strict=True)
-    )
+    now, before = case.current.sample, case.reference.sample
+    if names.TIME in now.columns and names.TIME in before.columns:
+        # A price of the week stands still within a week, in the reference as well.
+        seconds = now[names.TIME].drop_nulls().dt.epoch("s").to_numpy()
+        span = max(int(np.ptp(seconds)), 1) if len(seconds) else 1
+        slices = (before[names.TIME].dt.epoch("s") // span).cast(pl.String)
+        groups = pl.select(pl.concat_str(slices, before[group].cast(pl.String), separator="|")).to_series()
+    else:
+        groups = before[group]
+    one_now, one_before = _share_of_one(now[group], pair.current), _share_of_one(groups, pair.reference)
     return one_now >= MOSTLY and one_before <= 1 - MOSTLY
 
 
