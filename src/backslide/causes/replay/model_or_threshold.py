@@ -41,6 +41,8 @@ from backslide.stats.metrics.metric import class_metric
 
 ALL = 0.9995
 """Share of the predictions from which on none of them is reproduced, to four digits."""
+BROKEN = 0.2
+"""Share of the rows with a certain fault of the data from which rules of answers are not compared."""
 MIN_CLASS_SHARE = 0.25
 """Share of the worst class's harm from which a class is named beside it."""
 
@@ -138,8 +140,10 @@ def _by_recovered_model(bench: PricingBench, faults: Sequence[Fault]) -> OwnChan
             return None
         seen = f"{found.seen} (unless the model reads what is not logged)"
         return replace(found, confidence=Confidence.SUPPORTED, seen=seen)
-    if any(fault.log_only for fault in faults):
-        return None  # the log is no witness for what the model was given
+    if any(fault.log_only or (fault.exact and fault.rows.mean() >= BROKEN) for fault in faults):
+        return (
+            None  # the log is no witness for what the model was given, or of inputs that the reference's rule never saw
+        )
     other = find_other_answers(bench.case)
     if other is None:
         return None
