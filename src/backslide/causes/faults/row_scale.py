@@ -34,8 +34,8 @@ LEAST_VALUES = 10
 CLOSER = 1.2
 """Times as many of the rows as before that must lie as near to what is foretold as half of the reference does, once the map is
 undone: errors of their own on some rows are no scale, and leave the others where they were."""
-LINE = 0.95
-"""Correlation of new values with former ones from which values in reverse order are turned round, and on no other scale."""
+AS_WIDE = 2.0
+"""Times as wide, or as narrow, that values in reverse order may lie to be turned round, and on no other scale besides."""
 STILL_OFF = 0.35
 """Share of those rows that may still not fit once the map is undone."""
 
@@ -85,7 +85,7 @@ def read_scale(pair: Pair, one: ColumnExpectation) -> Hypothesis | None:
         # What is distributed as before and still in order is on the scale that it had: the others moved.
         if abs(now) < KEPT * usual or (now > 0 and not (most and moved)):
             continue
-        remedy = _map_of(values[every], np.asarray(one.current_values, float)[every], reverse=now < 0)
+        remedy = _map_of(pair, values[every], np.asarray(one.current_values, float)[every], reverse=now < 0)
         undone = remedy.undo(values)
         closer = _near(pair, one, undone, every) >= CLOSER * _near(pair, one, values, every)
         if closer and _still_off(pair, one, undone, every) <= STILL_OFF:
@@ -118,12 +118,13 @@ def _in_order(values: Floats, foretold: Floats) -> float:
     return float(stats.spearmanr(values, foretold).statistic)
 
 
-def _map_of(values: Floats, before: Floats, *, reverse: bool) -> RankMap:
+def _map_of(pair: Pair, values: Floats, before: Floats, *, reverse: bool) -> RankMap:
     """The map that takes the values, in order, to those that would fit, in order or in reverse."""
     now, place = np.unique(np.sort(values), return_inverse=True)
     former = np.sort(before)[::-1] if reverse else np.sort(before)
     mean = np.bincount(place, former) / np.bincount(place)  # equal values stay equal
-    turned = reverse and abs(float(np.corrcoef(now, mean)[0, 1])) >= LINE
+    widths = [max(float(np.ptp(np.quantile(v, [0.05, 0.95]))), 1e-300) for v in (values, pair.finite[0])]
+    turned = reverse and 1 / AS_WIDE <= widths[0] / widths[1] <= AS_WIDE
     return RankMap(CauseKind.SIGN_FLIP if turned else CauseKind.UNIT_CHANGE, now, mean)
 
 

@@ -3,8 +3,8 @@
 **Recognised** where categories that were frequent no longer come at all, one other came to be as frequent as it and they were
 together, and the rest stay as frequent as they were. Rows that no longer come would leave all the others more frequent alike.
 
-**Natural drift** moves customers from one product to another in the same way, so it is named only where doing the same to the
-reference costs about what was lost.
+**Natural drift** moves customers from one product to another in the same way, so one category that no longer comes is named only
+where doing the same to the reference costs about what was lost; several that end at once in the same one are a fallback.
 
 **Repair** draws the merged category from the other columns; the price comes from the **injection**: the same merger in the
 reference.
@@ -58,7 +58,7 @@ class MergedLevels(ColumnSignature):
             "them were together: they seem to be read as it",
             f"map the categories of {pair.name} as before",
             np.asarray(rows, bool),
-            exact=False,
+            exact=len(gone) > 1,
             into=into,
             gone=gone,
         )
@@ -77,10 +77,9 @@ class MergedLevels(ColumnSignature):
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
-        """Customers of the phone are read as of the web."""
-        return scenario_with(
-            lambda frame: frame.with_columns(pl.col("channel").replace("phone", "web")), rng, "channel"
-        )
+        """Customers of the phone and of partners are read as of the web."""
+        known = {"phone": "web", "partner": "web"}
+        return scenario_with(lambda frame: frame.with_columns(pl.col("channel").replace(known)), rng, "channel")
 
 
 def _merger(before: dict[str, int], after: dict[str, int]) -> tuple[str, tuple[str, ...]] | None:
