@@ -78,12 +78,15 @@ def find_own_change(bench: PricingBench, faults: Sequence[Fault] = ()) -> OwnCha
     if not (case.inputs_known or case.problem.has_scores):
         return None
     found = _by_replay(bench, faults) if case.reference_model is not None and case.inputs_known else None
-    if found is None and case.inputs_known and not stand_in_is_faithful(case):
-        found = _by_recovered_model(bench, faults)
-    unsure = found is None or (found.kind == CauseKind.OUTPUT_CHANGE and found.confidence != Confidence.PROVEN)
-    if unsure and (exchanged := find_exchanged_classes(case)) is not None:
-        found = _answer_change(bench, exchanged, 1.0, Confidence.SUSPECTED if found is None else Confidence.SUPPORTED)
-    return found or _threshold(bench) or _by_version(bench)
+    without = case.inputs_known and not stand_in_is_faithful(case)
+    if found is None and without:
+        found = _by_formula(bench, faults)
+    if found is None and (exchanged := find_exchanged_classes(case)) is not None:
+        told = _by_rules(bench, faults) if without else None
+        sure = told is not None and told.kind == CauseKind.OUTPUT_CHANGE
+        found = _answer_change(bench, exchanged, 1.0, Confidence.SUPPORTED if sure else Confidence.SUSPECTED)
+    found = found or _threshold(bench) or _by_version(bench)
+    return _by_rules(bench, faults) if found is None and without else found
 
 
 def _by_replay(bench: PricingBench, faults: Sequence[Fault]) -> OwnChange | None:
@@ -129,17 +132,24 @@ def _by_replay(bench: PricingBench, faults: Sequence[Fault]) -> OwnChange | None
     return replace(found, share_of_rows=float(spread.rows.mean()), rows=spread.rows, segment=spread.segment)
 
 
-def _by_recovered_model(bench: PricingBench, faults: Sequence[Fault]) -> OwnChange | None:
-    """The same without a saved model: by the formula that the reference's answers are, where they are one, else by what the
-    inputs tell of the answers before and now. No proof: a formula may lack what did not vary in the reference."""
+def _by_formula(bench: PricingBench, faults: Sequence[Fault]) -> OwnChange | None:
+    """The same without a saved model, by the formula that the reference's answers are, where they are one. No proof: it may lack
+    what did not vary in the reference."""
     model = recover_model(bench.case)
-    if model is not None:
-        case = imitate(bench.case, model)
-        found = _by_replay(PricingBench(case, bench.target, model), faults)
-        if found is None:
-            return None
-        seen = f"{found.seen} (unless the model reads what is not logged)"
-        return replace(found, confidence=Confidence.SUPPORTED, seen=seen)
+    if model is None:
+        return None
+    case = imitate(bench.case, model)
+    found = _by_replay(PricingBench(case, bench.target, model), faults)
+    if found is None:
+        return None
+    seen = f"{found.seen} (unless the model reads what is not logged)"
+    return replace(found, confidence=Confidence.SUPPORTED, seen=seen)
+
+
+def _by_rules(bench: PricingBench, faults: Sequence[Fault]) -> OwnChange | None:
+    """By what the inputs tell of the answers before and now, where no formula tells."""
+    if recover_model(bench.case) is not None:
+        return None
     if any(fault.log_only or (fault.exact and fault.rows.mean() >= BROKEN) for fault in faults):
         return (
             None  # the log is no witness for what the model was given, or of inputs that the reference's rule never saw
