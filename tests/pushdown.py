@@ -64,15 +64,18 @@ SIZES = {
     "whole": [2**63 - 1, -(2**63), 0, 2**53 + 1, None, 7],
 }
 """Numbers whose squares and sums leave the range of floats, and whole ones at the ends of theirs."""
+LABELS = [1e55, 3e55, 1.5, 1e-30, 1.7e58, 1.2e58]
+"""As large as labels may be: of larger ones no interval could be told, so they are refused."""
 
 
 def extremes(rows: int = 120) -> pl.DataFrame:
     """Extreme numbers as features, as labels and as predictions, in two days."""
     start = datetime(2026, 3, 1)
     columns = {name: [values[i % 6] for i in range(rows)] for name, values in SIZES.items()}
-    said = [-columns["large"][i // 2] for i in range(rows)]
+    labels = [LABELS[i % 6] for i in range(rows)]
+    said = [-labels[i // 2] for i in range(rows)]
     return pl.DataFrame(
-        {"at": [start + timedelta(minutes=20 * i) for i in range(rows)], **columns, "y": columns["large"], "p": said},
+        {"at": [start + timedelta(minutes=20 * i) for i in range(rows)], **columns, "y": labels, "p": said},
         strict=False,
     )
 
