@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError
 
@@ -16,6 +16,9 @@ from backslide.contracts.secrets import remember_settings
 from backslide.contracts.server_settings import ServerSettings
 from backslide.contracts.validation import ScoreColumns, SettingsSection, keys, one_line
 from backslide.contracts.watch_settings import AlertSettings, StoreSettings, WatchSettings
+
+Cost = Annotated[float, Field(allow_inf_nan=True)]
+"""Whoever reads the costs says of which error one is not finite."""
 
 
 class ModelSettings(Roles):
@@ -30,7 +33,7 @@ class ModelSettings(Roles):
     """What counts as material; default 0.01, for regression 2 % of the reference labels' mean absolute deviation."""
     metrics: tuple[str, ...] = ()
     """Metrics of the user's own beside the usual ones, as ``module:function``; needs ``[artifacts] trusted``."""
-    costs: dict[str, float | dict[str, float]] | None = None
+    costs: dict[str, Cost | dict[str, Cost]] | None = None
     """Cost of errors: by label (``spam = 5``), by label and prediction (``[model.costs.spam] ham = 5``), or for regression
     ``over`` and ``under`` per unit. What is not named costs 1 per error; a right answer costs 0 unless named."""
     embed: dict[str, str] = {}
