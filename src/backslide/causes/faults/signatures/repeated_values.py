@@ -13,6 +13,7 @@ the value of the row before.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
@@ -67,7 +68,7 @@ class RepeatedValues(ColumnSignature):
         if pair.numeric and now <= AS_SORTED * _repeated_if_sorted(before_values):
             return
         rows = np.concatenate([[False], _same(values)])
-        if not pair.numeric and (~rows).sum() < LEAST_RUNS * len(np.unique(values.astype(str))):
+        if not pair.numeric and (~rows).sum() < LEAST_RUNS * len(set(values.tolist())):
             return
         yield self.hypothesis(
             pair,
@@ -108,7 +109,7 @@ class RepeatedValues(ColumnSignature):
 
 def _repeated_if_sorted(values: NDArray[np.object_]) -> float:
     """Share of rows that would hold the value of the row before if rows were sorted by the column or grouped by what it is of."""
-    return 1 - len(np.unique(values.astype(str))) / max(len(values), 1)
+    return 1 - len(set(values.tolist())) / max(len(values), 1)
 
 
 def _share_of_rows(values: NDArray[np.object_], repeated: float) -> float:
@@ -140,6 +141,6 @@ def _repeated(values: NDArray[np.object_]) -> tuple[float, float]:
     if len(values) < edit.MIN_ROWS:
         return 0.0, 1.0
     same = float(_same(values).mean())
-    _, counts = np.unique(values.astype(str) if values.dtype == object else values, return_counts=True)
+    counts = np.array(list(Counter(values.tolist()).values()))  # texts as they are: one may be of many megabytes
     chance = float(((counts / len(values)) ** 2).sum())
     return (same - chance) / max(1 - chance, 1e-9), float(np.sqrt(max(chance, 1 / len(values)) / len(values)))

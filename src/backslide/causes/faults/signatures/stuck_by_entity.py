@@ -60,7 +60,7 @@ class StuckByEntity(Signature):
                 yield self._hypothesis(pair, group)
 
     def _hypothesis(self, pair: Pair, group: str) -> Hypothesis:
-        values = len(np.unique(pair.texts[1][~pair.missing[1]].astype(str)))
+        values = len(set(pair.texts[1][~pair.missing[1]].tolist()))
         return Hypothesis(
             signature=self,
             features=(pair.name,),
