@@ -85,8 +85,8 @@ class MergedLevels(ColumnSignature):
 def _merger(before: dict[str, int], after: dict[str, int]) -> tuple[str, tuple[str, ...]] | None:
     """The category that others are read as, and those; None where none is."""
     n, m = sum(before.values()), sum(after.values())
-    if min(n, m) < edit.MIN_ROWS or not set(after) <= set(before):
-        return None
+    if min(n, m) < edit.MIN_ROWS or len(after) < 2 or not set(after) <= set(before):
+        return None  # one value on every row is a frozen column
     gone = tuple(
         level for level, count in before.items() if level not in after and m * np.log1p(-count / n) < np.log(MAX_LUCK)
     )
