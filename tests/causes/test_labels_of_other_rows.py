@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
 import worlds
+from backslide.causes.faults.row_lag import find_label_lag
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.diagnosis import Diagnosis
 from backslide.playbook import scenarios
@@ -118,6 +119,21 @@ def test_texts_of_any_rows_are_suspected() -> None:
     cause = found(lambda f: f.with_columns(f["note"][any_row])).causes[0]
     assert (cause.kind, cause.features, cause.confidence) == (CauseKind.BROKEN_JOIN, ("note",), Confidence.SUSPECTED)
     assert "or labels" in cause.summary
+
+
+def test_texts_of_another_kind_and_labels_of_one_class_are_no_lost_relation() -> None:
+    reference, current = served(notes(2, 0)), notes(3, 20)
+    strange = pl.Series([f"Zupo rilka {i % 37} venta morsi kalu {i % 11} dreno" for i in range(ROWS)])
+    any_row = np.random.default_rng(4).permutation(ROWS)
+    shuffled = current.with_columns(current["note"][any_row])
+    one_class = served(current).with_columns(topic=pl.lit("pay"))
+    for frame, asked in (
+        (served(shuffled), True),
+        (served(shuffled.with_columns(pl.col("note") + " " + strange)), False),
+        (one_class, False),
+    ):
+        case = worlds.case_of(Scenario(reference, frame, ROLES, model()))
+        assert (find_label_lag(case) is not None) is asked
 
 
 def test_texts_of_another_kind_are_no_join() -> None:

@@ -24,7 +24,7 @@ from backslide.causes.faults.misfits import (
     misfits,
     recognised_as,
 )
-from backslide.causes.faults.recognition import find_all_faults
+from backslide.causes.faults.recognition import ALL_ROWS, find_all_faults
 from backslide.causes.faults.row_lag import find_label_lag, find_row_lag
 from backslide.causes.pricing import materiality
 from backslide.causes.pricing.counterfactual import PricingBench, price
@@ -48,9 +48,6 @@ from backslide.stats.change.effect import Effect, nothing
 from backslide.stats.metrics.metric import Metric
 
 T = TypeVar("T")
-
-ALL_ROWS = 0.95
-"""Share of the rows from which a fault leaves none that is sound."""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ is told by asking the model: each one is put back by itself, and all together; w
 
 **Named** where the agreement with another row's label exceeds that with the own by eight standard errors and by a good part of
 what was lost, on all rows, on those from a day on, or on those that a column marks. Labels that follow each other, as in a
-series, agree with the own answer best of all. A single column of text is also named where answers agree with the own label no
-better than with those of other rows: the world may turn a relation, and hardly ever leaves nothing of it.
+series, agree with the own answer best of all. A single column of text is suspected where answers agree with the own label no
+better than with those of other rows, though its words and the classes are those of the reference, and where texts put onto any
+rows of the reference cost about what was lost. Labels that say nothing look the same.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from backslide.case import Case, Outcomes
+from backslide.causes.columns.text_corruption import look
+from backslide.causes.columns.text_vocabulary import Vocabulary
 from backslide.causes.faults.base import Fault, Hypothesis, Remedy
 from backslide.causes.faults.markers import MarkerLevels, levels_of_columns, marker_of, selects_its_rows
 from backslide.causes.pricing.counterfactual import PricingBench, price
@@ -182,7 +185,18 @@ def _lost_relation(case: Case) -> LabelLag | None:
         or abs(there.mean()) + NO_RELATION_Z * there.std() / np.sqrt(len(there)) > NOTHING * usual
     ):
         return None
-    return LabelLag(None, rows, segment)
+    before_labels, labels = case.reference.outcomes, case.current.outcomes.take(rows & np.isfinite(after))
+    fewer = len(np.unique(labels.labels)) < len(np.unique(before_labels.labels[before_labels.known()]))
+    # Rows of fewer classes, or texts of another kind, are ones that the model does not know.
+    return None if fewer or _new_words(case, rows) else LabelLag(None, rows, segment)
+
+
+def _new_words(case: Case, rows: Mask) -> bool:
+    """Whether the texts of the rows speak otherwise than the reference's, so that they are not its texts in other places."""
+    pair = case.pairs[_one_text(case) or ""]
+    own = Vocabulary.of(look(pair.texts[0]))
+    there = own.unseen_in(look(pair.texts[1][rows]))
+    return not len(there) or not len(own.unseen) or float(there.mean()) > float(own.unseen.mean()) + NEW_WORDS
 
 
 def _unrelated_text(case: Case, lag: LabelLag) -> Hypothesis:
