@@ -15,7 +15,8 @@ from backslide.contracts.watch import (
     Labels,
     Level,
 )
-from backslide.report.render.site import FolderAddresses, check_site, file_name, write_site
+from backslide.report.documents.addresses import Addresses, file_name
+from backslide.report.render.site import check_site, write_site
 from commands import backslide
 from sample_looks import incident, look, stream
 
@@ -101,7 +102,7 @@ def test_foreign_strings_are_inert_and_no_two_names_share_a_file(tmp_path: Path)
         assert "<script" not in page
         assert "\u202e" not in page
     assert len({file_name(name) for name in ("a b", "a-b", "a/b", "a" * 70, "a" * 71)}) == 5
-    assert FolderAddresses({}).model("../../x").count("/") == 0
+    assert Addresses({}).model("../../x").count("/") == 0
 
 
 def test_a_stored_look_is_rendered_again(tmp_path: Path):

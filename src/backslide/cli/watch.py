@@ -103,7 +103,8 @@ def _with_pages(settings: Settings, wish: Wish) -> Settings:
     """Where pages are written, reports of diagnoses are kept beside them unless they have a folder of their own."""
     if wish.html is None:
         return settings
-    from backslide.report.render.site import REPORTS, check_site
+    from backslide.report.documents.addresses import REPORTS
+    from backslide.report.render.site import check_site
 
     folder = Path(wish.html).resolve()
     check_site(folder)
@@ -117,7 +118,8 @@ def _write_pages(wish: Wish, report: WatchReport, reports: dict[str, Json], base
     if wish.html is None:
         return
     from backslide.contracts.watch import WatchReport
-    from backslide.report.render.site import INDEX, write_site
+    from backslide.report.documents.addresses import INDEX
+    from backslide.report.render.site import write_site
 
     others = [WatchReport.from_dict(data) for name, data in reports.items() if name != report.model]
     folder = Path(wish.html).resolve()

@@ -28,7 +28,8 @@ from backslide.contracts.errors import ConfigError, StoreError
 from backslide.contracts.files import check_file, parse_json, whole_file
 from backslide.log.paths import is_uri
 from backslide.server.predictions import PredictionStore
-from backslide.store.database import Database, store_errors
+from backslide.store.database import Database
+from backslide.store.records import store_errors
 from backslide.store.tables import metadata
 
 FORMAT = "backslide.backup/1"
@@ -171,7 +172,7 @@ def _json(line: bytes) -> dict[str, Any]:
 
 def _load(database: Database, lines: IO[bytes], manifest: dict[str, Any]) -> dict[str, int]:
     counts: dict[str, int] = {}
-    with store_errors(database.engine), database.engine.begin() as connection:
+    with database.transaction() as connection:
         ours = connection.execute(text("select version_num from backslide_version")).scalar()
         if str(manifest.get("version")) > str(ours):
             raise StoreError("the backup is of a newer version; update backslide")

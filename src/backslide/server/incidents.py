@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import date
 from http import HTTPStatus
 from typing import Annotated, Literal
@@ -10,10 +11,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from backslide.contracts.watch import Incident, WatchReport
-from backslide.monitor.marks import apply_marks, marked
+from backslide.monitor.marks import apply_marks
 from backslide.server.body import PlainText
 from backslide.server.context import Context
-from backslide.server.looks import LookQueries
+from backslide.server.looks import ListedIncident, LookQueries
 from backslide.server.problems import ProblemError
 from backslide.store.memory import Json, Mute
 
@@ -59,8 +60,8 @@ def last_report(context: Context, model: str, chosen: Callable[[Json], bool] | N
     return apply_marks(WatchReport.from_dict(data), context.database.incidents(model))
 
 
-def incident_of(context: Context, model: str, number: int) -> Incident:
-    """One incident.
+def listed_incident(context: Context, model: str, number: int) -> tuple[ListedIncident, Json]:
+    """One incident, and all that was published of it.
 
     Raises:
         ProblemError: 404 where there is none of this number.
@@ -68,7 +69,7 @@ def incident_of(context: Context, model: str, number: int) -> Incident:
     found = LookQueries(context.database).incident(model, number)
     if found is None:
         raise ProblemError(HTTPStatus.NOT_FOUND, f"no incident {number} of {model!r}")
-    return marked(Incident.model_validate(found[1]), context.database.incidents(model)[found[0].incident])
+    return found
 
 
 def change_incident(context: Context, model: str, number: int, change: IncidentChange, author: str) -> None:
@@ -77,7 +78,8 @@ def change_incident(context: Context, model: str, number: int, change: IncidentC
     Raises:
         ProblemError: 404 where there is no such incident.
     """
-    one = incident_of(context, model, number)
+    _, published = listed_incident(context, model, number)
+    one = Incident.model_validate(published)
     desk = context.desk
     if change.state == "new":
         desk.reopen(model, one.id)
@@ -94,11 +96,10 @@ def change_incident(context: Context, model: str, number: int, change: IncidentC
     context.accounts.note(author, "change incident", f"{model} {number}", **details)
 
 
-def mute(context: Context, model: str, request: MuteRequest, author: str) -> None:
+def mute(context: Context, model: str, mute: Mute, author: str) -> None:
     """Mute streams of a model."""
-    until = None if request.until is None else request.until.isoformat()
-    context.database.mute(model, Mute(request.pattern, request.reason, until))
-    context.accounts.note(author, "mute", model, pattern=request.pattern, reason=request.reason, until=until)
+    context.database.mute(model, mute)
+    context.accounts.note(author, "mute", model, **asdict(mute))
 
 
 def unmute(context: Context, model: str, pattern: str, author: str) -> int:

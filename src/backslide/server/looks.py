@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import and_, case, desc, func, not_, or_, select
 
-from backslide.report.render.site import file_name
+from backslide.report.documents.addresses import file_name
 from backslide.store.aggregates import read_series
 from backslide.store.desk import OF_MARK, State
 from backslide.store.memory import IncidentEntry, Json, entry_of
 from backslide.store.records import Records
-from backslide.store.statements import insert_once, utc_now
-from backslide.store.tables import diagnoses, incident_details, incidents, looks, mutes, renderings
+from backslide.store.statements import utc_now
+from backslide.store.tables import diagnoses, incident_details, incidents, looks, renderings
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -52,21 +52,20 @@ class ListedIncident:
     features: tuple[str, ...]
     muted: str | None
     loss: Json | None
-    mark: str | None
-    note: str
     owner: str | None
     acknowledged: datetime | None
-    marked: datetime | None
+    entry: IncidentEntry
+    """What was said of it."""
 
     @property
     def state(self) -> State:
         """What people made of it."""
-        return OF_MARK.get(self.mark or "", "new" if self.acknowledged is None else "acknowledged")
+        return OF_MARK.get(self.entry.mark or "", "new" if self.acknowledged is None else "acknowledged")
 
     @property
     def pressing(self) -> bool:
         """Whether it asks for somebody."""
-        return self.open and self.muted is None and self.mark in (None, "fixed")
+        return self.open and self.muted is None and self.entry.mark in (None, "fixed")
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ class LookQueries(Records):
         order = (pressing, case((pressing == 0, alarm), else_=0), desc(incident_details.c.known_on), incidents.c.model)
         chosen = _listed().where(*conditions).order_by(*order).limit(PAGE).offset((wish.page - 1) * PAGE)
         counted = select(func.count()).select_from(_JOINED).where(*conditions)
-        with self.transaction() as connection:
+        with self.transaction() as connection:  # both of one moment
             rows = connection.execute(chosen).all()
             return list(map(_incident, rows)), int(connection.execute(counted).scalar() or 0)
 
@@ -111,21 +110,17 @@ class LookQueries(Records):
         chosen = select(*sums).select_from(_JOINED)
         if model:
             chosen = chosen.where(incidents.c.model == model)
-        with self.transaction() as connection:
-            row = connection.execute(chosen).one()
-        return {name: int(value or 0) for name, value in zip(STATES, row, strict=True)}
+        return {name: int(value or 0) for name, value in zip(STATES, self.row(chosen), strict=True)}
 
     def owners(self) -> list[str]:
         """Everybody who owns an incident."""
         chosen = select(incidents.c.owner).where(incidents.c.owner.is_not(None)).distinct().limit(PAGE)
-        with self.transaction() as connection:
-            return sorted(connection.execute(chosen).scalars())
+        return sorted(self.values(chosen))
 
     def incident(self, model: str, number: int) -> tuple[ListedIncident, Json] | None:
         """An incident and all that was published of it."""
         same = and_(incidents.c.model == model, incidents.c.number == number)
-        with self.transaction() as connection:
-            row = connection.execute(_listed().add_columns(incident_details.c.data).where(same)).first()
+        row = self.row(_listed().add_columns(incident_details.c.data).where(same))
         return None if row is None else (_incident(row), row.data)
 
     def similar(
@@ -138,30 +133,23 @@ class LookQueries(Records):
         alike = or_(incidents.c.model.in_(models), incident_details.c.kind.in_(kinds))
         newest = max(one.known_on for one in to)
         chosen = _listed().where(alike, incident_details.c.known_on <= newest)
-        with self.transaction() as connection:
-            rows = connection.execute(chosen.order_by(desc(incident_details.c.known_on)).limit(CANDIDATES)).all()
-        past = list(map(_incident, rows))
+        past = list(map(_incident, self.rows(chosen.order_by(desc(incident_details.c.known_on)).limit(CANDIDATES))))
         return {(one.model, one.incident): _most_alike(one, past)[:most] for one in to}
 
     def models(self) -> list[ListedModel]:
         """The last look of every model, without its streams; those with an alarm first."""
-        chosen = select(looks.c.model, looks.c.status, looks.c.card, looks.c.changed)
-        with self.transaction() as connection:
-            rows = connection.execute(chosen).all()
+        rows = self.rows(select(looks.c.model, looks.c.status, looks.c.card, looks.c.changed))
         rank = {"alarm": 0, "watch": 1}
-        found = [ListedModel(row.model, row.status, row.card, row.changed) for row in rows]
+        found = [ListedModel(*row) for row in rows]
         return sorted(found, key=lambda one: (rank.get(one.status, 2), one.model))
 
     def names(self) -> list[str]:
         """Models that were looked at."""
-        with self.transaction() as connection:
-            return list(connection.execute(select(looks.c.model).order_by(looks.c.model)).scalars())
+        return self.values(select(looks.c.model).order_by(looks.c.model))
 
     def card(self, model: str) -> Json | None:
         """What the list of models says of one."""
-        with self.transaction() as connection:
-            found: Json | None = connection.execute(select(looks.c.card).where(looks.c.model == model)).scalar()
-        return found
+        return self.value(select(looks.c.card).where(looks.c.model == model))
 
     def name_of(self, slug: str, others: Iterable[str] = ()) -> str | None:
         """The model whose pages lie under this part of an address; ``others`` are models that nobody looked at yet."""
@@ -169,30 +157,25 @@ class LookQueries(Records):
 
     def brief(self, model: str) -> tuple[str, Json] | None:
         """The book of the last look at a model and its answer, without points and incidents."""
-        with self.transaction() as connection:
-            row = connection.execute(select(looks.c.book, looks.c.brief).where(looks.c.model == model)).first()
+        row = self.row(select(looks.c.book, looks.c.brief).where(looks.c.model == model))
         return None if row is None else (row.book, row.brief)
 
     def incidents_of(self, model: str) -> list[Json]:
         """Everything that was published of a model's incidents, the oldest first."""
         chosen = select(incident_details.c.data).where(incident_details.c.model == model)
-        with self.transaction() as connection:
-            return list(connection.execute(chosen.order_by(incident_details.c.known_on)).scalars())
+        return self.values(chosen.order_by(incident_details.c.known_on))
 
-    def published_incidents(self, model: str = "") -> list[tuple[str, Json, IncidentEntry]]:
-        """Everything that was published of incidents and what was said of them since, of a model or of all, the latest first."""
-        said = [incidents.c[name] for name in ("model", "incident", "number", "mark", "note", "covers", "marked")]
-        chosen = select(*said, incident_details.c.data).select_from(_JOINED)
+    def published_incidents(self, model: str = "") -> list[tuple[ListedIncident, Json]]:
+        """Incidents and all that was published of them, of a model or of all, the latest first."""
+        chosen = _listed().add_columns(incident_details.c.data)
         if model:
             chosen = chosen.where(incidents.c.model == model)
-        with self.transaction() as connection:
-            rows = connection.execute(chosen.order_by(desc(incident_details.c.known_on), incidents.c.model)).all()
-        return [(row.model, row.data, entry_of(row)) for row in rows]
+        rows = self.rows(chosen.order_by(desc(incident_details.c.known_on), incidents.c.model))
+        return [(_incident(row), row.data) for row in rows]
 
     def briefs(self) -> list[Json]:
         """The last answer of every model, without points and incidents."""
-        with self.transaction() as connection:
-            return list(connection.execute(select(looks.c.brief).order_by(looks.c.model)).scalars())
+        return self.values(select(looks.c.brief).order_by(looks.c.model))
 
     def series(
         self, book: str, streams: Sequence[str], first: int | None = None, last: int | None = None
@@ -204,43 +187,27 @@ class LookQueries(Records):
     def diagnosis(self, model: str, incident: str) -> tuple[Json, datetime] | None:
         """Why, as the diagnosis of an alarm says in brief, and when it was made."""
         same = and_(diagnoses.c.model == model, diagnoses.c.incident == incident)
-        with self.transaction() as connection:
-            row = connection.execute(select(diagnoses.c.brief, diagnoses.c.created).where(same)).first()
+        row = self.row(select(diagnoses.c.brief, diagnoses.c.created).where(same))
         return None if row is None else (row.brief, row.created)
 
     def whole_diagnosis(self, model: str, incident: str) -> Json | None:
         """The whole answer of an alarm's diagnosis."""
         same = and_(diagnoses.c.model == model, diagnoses.c.incident == incident)
-        with self.transaction() as connection:
-            found: Json | None = connection.execute(select(diagnoses.c.document).where(same)).scalar()
-        return found
+        return self.value(select(diagnoses.c.document).where(same))
 
     def rendering(self, digest: str) -> str | None:
         """An answer as it was laid out before."""
-        with self.transaction() as connection:
-            found: str | None = connection.execute(
-                select(renderings.c.body).where(renderings.c.digest == digest)
-            ).scalar()
-        return found
+        return self.value(select(renderings.c.body).where(renderings.c.digest == digest))
 
     def keep_rendering(self, digest: str, body: str) -> None:
         """Keep it for the next reader; what nobody drew for long is drawn again."""
-        with self.transaction() as connection:
-            old = utc_now() - timedelta(days=KEPT_DAYS)
-            connection.execute(renderings.delete().where(renderings.c.created < old))
-            insert_once(connection, "renderings", {"digest": digest, "body": body, "created": utc_now()})
+        self.write(renderings.delete().where(renderings.c.created < utc_now() - timedelta(days=KEPT_DAYS)))
+        self.insert_once("renderings", {"digest": digest, "body": body, "created": utc_now()})
 
     def hush(self, model: str, incident: str, reason: str) -> None:
         """Show an incident as muted until the next look says so itself."""
         same = and_(incident_details.c.model == model, incident_details.c.incident == incident)
-        with self.transaction() as connection:
-            connection.execute(incident_details.update().where(same).values(muted=reason))
-
-    def mutes(self, model: str) -> list[Mapping[str, Any]]:
-        """Muted streams of a model."""
-        with self.transaction() as connection:
-            rows = connection.execute(mutes.select().where(mutes.c.model == model).order_by(mutes.c.id)).all()
-        return [dict(row._mapping) for row in rows]
+        self.write(incident_details.update().where(same).values(muted=reason))
 
 
 _JOINED = incidents.join(
@@ -253,17 +220,18 @@ _PRESSING: tuple[ColumnElement[bool], ...] = (
     or_(incidents.c.mark.is_(None), incidents.c.mark == "fixed"),
 )
 _DETAILS = ("level", "open", "began", "known_on", "closed", "sentence", "kind", "features", "muted", "loss")
-_MARKS = ("model", "incident", "number", "mark", "note", "owner", "acknowledged", "marked")
+_OWN = ("model", "incident", "number", "owner", "acknowledged")
+_SAID = ("mark", "note", "covers", "marked")
 
 
 def _listed() -> Any:
-    columns = [*(incidents.c[name] for name in _MARKS), *(incident_details.c[name] for name in _DETAILS)]
+    columns = [incidents.c[name] for name in (*_OWN, *_SAID)] + [incident_details.c[name] for name in _DETAILS]
     return select(*columns).select_from(_JOINED)
 
 
 def _incident(row: Any) -> ListedIncident:
-    values = {name: getattr(row, name) for name in (*_MARKS, *_DETAILS)}
-    return ListedIncident(**{**values, "features": tuple(row.features or ()), "note": row.note or ""})
+    values = {name: getattr(row, name) for name in (*_OWN, *_DETAILS)}
+    return ListedIncident(**{**values, "features": tuple(row.features or ()), "entry": entry_of(row)})
 
 
 def _which(which: Which) -> tuple[ColumnElement[bool], ...]:
@@ -306,7 +274,7 @@ def _most_alike(one: ListedIncident, past: Sequence[ListedIncident]) -> list[Lis
         if weight >= ALIKE_FROM:
             weighed.append((weight, other))
     # Of those equally alike one that somebody explained says more, then the latest.
-    return [other for _, other in sorted(weighed, key=lambda pair: (pair[0], bool(pair[1].note)), reverse=True)]
+    return [other for _, other in sorted(weighed, key=lambda pair: (pair[0], bool(pair[1].entry.note)), reverse=True)]
 
 
 def _stream(one: ListedIncident) -> str | None:

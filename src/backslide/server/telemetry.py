@@ -66,8 +66,8 @@ class Telemetry:
         if seen != self._seen:
             ask = LookQueries(context.database)
             said: dict[str, list[Json]] = {}
-            for model, data, _ in ask.published_incidents():
-                said.setdefault(model, []).append(data)
+            for one, data in ask.published_incidents():
+                said.setdefault(one.model, []).append(data)
             looks = ({**one, "incidents": said.get(one["model"], [])} for one in ask.briefs())
             reports = [WatchReport.from_dict(data) for data in looks]
             self._models, self._seen = exposition(*reports).encode(), seen

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -93,28 +93,15 @@ class Accounts(Records):
         now = utc_now()
         expires = None if days is None else now + timedelta(days=days)
         token = Token(secrets.token_hex(8), name.strip()[:200], tuple(dict.fromkeys(scopes)), author, now, expires)
-        with self.transaction() as connection:
-            connection.execute(
-                named_table("tokens")
-                .insert()
-                .values(
-                    token=token.token,
-                    name=token.name,
-                    digest=_digest(secret),
-                    scopes=list(token.scopes),
-                    author=author,
-                    created=now,
-                    expires=expires,
-                )
-            )
+        row = {**asdict(token), "scopes": list(token.scopes), "digest": _digest(secret)}
+        self.write(named_table("tokens").insert().values(**row))
         self.note(author, "create token", token.name, token=token.token, scopes=list(token.scopes))
         return token, secret
 
     def tokens(self) -> list[Token]:
         """All of them, the oldest first."""
         table = named_table("tokens")
-        with self.transaction() as connection:
-            return [_token(row) for row in connection.execute(table.select().order_by(table.c.created)).all()]
+        return list(map(_token, self.rows(table.select().order_by(table.c.created))))
 
     def revoke(self, name: str, author: str) -> int:
         """Revoke every live token of a name or an id, and end its sessions; returns how many there were."""
@@ -175,15 +162,13 @@ class Accounts(Records):
     def log_out(self, cookie: str) -> None:
         """End a session."""
         table = named_table("sessions")
-        with self.transaction() as connection:
-            connection.execute(table.delete().where(table.c.digest == _digest(cookie)))
+        self.write(table.delete().where(table.c.digest == _digest(cookie)))
 
     def note(self, actor: str, action: str, subject: str, **detail: Any) -> None:
         """Write into the audit log."""
         about = {"subject": scrub(subject), "detail": scrubbed(detail) or None}
         row = {"at": utc_now(), "actor": actor, "action": action, **about}
-        with self.transaction() as connection:
-            connection.execute(named_table("audit").insert().values(**row))
+        self.write(named_table("audit").insert().values(**row))
 
     def audit(self, *, before: int | None = None, limit: int = MOST_ENTRIES) -> list[Json]:
         """Entries of the audit log, the newest first; ``before``: only those with a smaller id."""
@@ -191,8 +176,7 @@ class Accounts(Records):
         chosen = table.select().order_by(table.c.id.desc()).limit(min(limit, MOST_ENTRIES))
         if before is not None:
             chosen = chosen.where(table.c.id < before)
-        with self.transaction() as connection:
-            return [dict(row._mapping) for row in connection.execute(chosen).all()]
+        return [dict(row._mapping) for row in self.rows(chosen)]
 
 
 def _digest(secret: str) -> str:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from backslide.contracts.errors import ConfigError, StoreError
 from backslide.contracts.extras import needs
 from backslide.contracts.secrets import remember, scrub, scrubbed
-from backslide.store.memory import RESTORE, Book, IncidentEntry, Json, Kind, Message, Mute, damaged, entries_of
-from backslide.store.statements import insert_once, named_table, utc_now
+from backslide.store.memory import Book, IncidentEntry, Json, Kind, Message, Mute, entries_of
+from backslide.store.records import Records, what_failed
+from backslide.store.statements import named_table, utc_now
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -43,11 +44,8 @@ def from_environment(text: str, what: str, *, receiver: bool = False) -> str:
     return value
 
 
-class Database:
+class Database(Records):
     """An open store."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
 
     def book(self, model: str, settings: Json) -> DatabaseBook:
         """What is kept of a model under these settings; other settings open another book."""
@@ -56,51 +54,36 @@ class Database:
 
     def mute(self, model: str, mute: Mute) -> None:
         """Mute streams of a model."""
-        with store_errors(self.engine), self.engine.begin() as connection:
-            connection.execute(
-                named_table("mutes").insert().values(model=model, created=utc_now(), **_clean(asdict(mute)))
-            )
+        self.write(named_table("mutes").insert().values(model=model, created=utc_now(), **_clean(asdict(mute))))
 
     def unmute(self, model: str, pattern: str) -> int:
         """Take back every mute of this pattern; returns how many there were."""
         mutes = named_table("mutes")
-        with store_errors(self.engine), self.engine.begin() as connection:
-            gone = connection.execute(mutes.delete().where(mutes.c.model == model, mutes.c.pattern == pattern))
-            return int(gone.rowcount)
+        return self.write(mutes.delete().where(mutes.c.model == model, mutes.c.pattern == pattern))
 
     def mark(self, model: str, incident: str, mark: str, note: str, covers: Iterable[Sequence[str]]) -> None:
         """Say what an incident was; another mark of the same incident is replaced."""
         table = named_table("incidents")
         values = {"mark": mark, "note": note, "covers": [list(one) for one in covers], "marked": utc_now()}
-        with store_errors(self.engine), self.engine.begin() as connection:
-            chosen = table.update().where(table.c.model == model, table.c.incident == incident)
-            connection.execute(chosen.values(**_clean(values)))
+        chosen = table.update().where(table.c.model == model, table.c.incident == incident)
+        self.write(chosen.values(**_clean(values)))
 
     def incidents(self, model: str) -> dict[str, IncidentEntry]:
         """Incidents of a model by their names."""
         table = named_table("incidents")
-        with store_errors(self.engine), self.engine.begin() as connection:
-            return entries_of(connection.execute(table.select().where(table.c.model == model)).all())
+        return entries_of(self.rows(table.select().where(table.c.model == model)))
 
     def report(self, model: str) -> Json | None:
         """The answer of a model's last look."""
         table = named_table("reports")
-        chosen = table.select().where(table.c.model == model).order_by(table.c.changed.desc()).limit(1)
-        return next((row.report for row in self._reports(chosen)), None)
+        chosen = table.select().with_only_columns(table.c.report).where(table.c.model == model)
+        return self.value(chosen.order_by(table.c.changed.desc()).limit(1))
 
     def reports(self) -> dict[str, Json]:
         """The answer of each model's last look, by its name."""
         table = named_table("reports")
-        return dict(
-            sorted({row.model: row.report for row in self._reports(table.select().order_by(table.c.changed))}.items())
-        )
-
-    def _reports(self, chosen: Any) -> Sequence[Any]:
-        with store_errors(self.engine), self.engine.begin() as connection:
-            try:
-                return connection.execute(chosen).all()
-            except (ValueError, TypeError) as error:
-                raise damaged(f"the table reports holds what cannot be read ({type(error).__name__})") from None
+        rows = self.rows(table.select().order_by(table.c.changed))
+        return dict(sorted({row.model: row.report for row in rows}.items()))
 
     def close(self) -> None:
         """Close every connection."""
@@ -157,30 +140,6 @@ def _make_private(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
-@contextmanager
-def store_errors(engine: Engine) -> Iterator[None]:
-    """Turn what the database raises into one line, without its SQL."""
-    with needs("watch", "watching"):
-        from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        yield
-    except (SQLAlchemyError, sqlite3.Error, UnicodeDecodeError) as error:
-        shown = engine.url.render_as_string(hide_password=True)
-        raise StoreError(f"the store {shown} {_what_failed(error)}") from None
-
-
-def _what_failed(error: Exception) -> str:
-    lines = str(getattr(error, "orig", None) or error).strip().splitlines()
-    reason = lines[0] if lines else type(error).__name__
-    # SQLite names what it cannot read in its messages, damaged bytes and all, which are no text then.
-    if "malformed" in reason or "not a database" in reason or isinstance(error, UnicodeDecodeError):
-        return f"is damaged ({reason}); {RESTORE}"
-    if "locked" in reason:
-        return f"is locked by another process ({reason}); wait until that one has ended"
-    return f"cannot be read or written: {reason}"
-
-
 def _careful(connection: Any, _: Any) -> None:
     """SQLite: readers beside a writer, waiting instead of failing, nothing lost at a power cut."""
     for pragma in (f"busy_timeout={PATIENCE_MS}", "journal_mode=WAL", "synchronous=FULL"):
@@ -198,15 +157,16 @@ def _upgrade(engine: Engine, shown: str) -> None:
     except CommandError as error:
         raise StoreError(f"the store {shown} was written by a newer version: {error}; update backslide") from None
     except (SQLAlchemyError, sqlite3.Error, UnicodeDecodeError) as error:
-        failure = _what_failed(error).replace("cannot be read or written:", "cannot be opened:")
+        failure = what_failed(error).replace("cannot be read or written:", "cannot be opened:")
         raise StoreError(f"the store {shown} {failure}; check [store] url") from None
 
 
-class DatabaseBook(Book):
+class DatabaseBook(Records, Book):
     """A book in the tables."""
 
     def __init__(self, engine: Engine, key: str, model: str, settings: Json) -> None:
-        self.engine, self.key, self.model = engine, key, model
+        super().__init__(engine)
+        self.key, self.model = key, model
         self._connection: Connection | None = None
         with self.transaction():
             if not self._rows("books", book=key):
@@ -220,7 +180,7 @@ class DatabaseBook(Book):
         if self._connection is not None:
             yield self._connection
             return
-        with store_errors(self.engine), self.engine.begin() as connection:
+        with super().transaction() as connection:
             self._connection = connection
             try:
                 yield connection
@@ -350,22 +310,16 @@ class DatabaseBook(Book):
         """Rows of a table whose columns hold these values."""
         table = named_table(name)
         chosen = table.select().where(*(table.c[column] == value for column, value in same.items()))
-        with self.transaction() as connection:
-            try:
-                return connection.execute(chosen.order_by(*(table.c[column] for column in order))).all()
-            except (ValueError, TypeError) as error:  # JSON or a time that somebody cut off
-                raise damaged(f"the table {name} holds what cannot be read ({type(error).__name__})") from None
+        return self.rows(chosen.order_by(*(table.c[column] for column in order)))
 
     def _update(self, name: str, same: Mapping[str, object], **values: Any) -> None:
         table = named_table(name)
         chosen = table.update().where(*(table.c[column] == value for column, value in same.items()))
-        with self.transaction() as connection:
-            connection.execute(chosen.values(**_clean(values)))
+        self.write(chosen.values(**_clean(values)))
 
     def _insert(self, name: str, values: Json) -> int:
         """Insert a row unless its key is there; two looks at once must not fail each other. Returns rows inserted."""
-        with self.transaction() as connection:
-            return insert_once(connection, name, _clean(values))
+        return self.insert_once(name, _clean(values))
 
 
 _TEXTS = ("title", "body", "error", "reason", "summary", "note")

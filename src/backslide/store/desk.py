@@ -26,46 +26,8 @@ class Note:
     created: datetime
 
 
-@dataclass(frozen=True)
-class CaseFile:
-    """The human side of an incident."""
-
-    model: str
-    incident: str
-    """Name of the incident, which is unique within its model."""
-    number: int
-    state: State
-    owner: str | None
-    mark: str | None
-    note: str
-    """What was said with the mark."""
-    acknowledged: datetime | None
-    marked: datetime | None
-
-
 class Desk(Records):
     """Incidents as people work on them."""
-
-    def case_files(self, model: str | None = None) -> dict[tuple[str, str], CaseFile]:
-        """By model and name of the incident; of one model or of all."""
-        table = named_table("incidents")
-        chosen = table.select() if model is None else table.select().where(table.c.model == model)
-        with self.transaction() as connection:
-            rows = connection.execute(chosen.order_by(table.c.model, table.c.number)).all()
-        return {
-            (row.model, row.incident): CaseFile(
-                row.model,
-                row.incident,
-                row.number,
-                OF_MARK.get(row.mark or "", "new" if row.acknowledged is None else "acknowledged"),
-                row.owner,
-                row.mark,
-                row.note or "",
-                row.acknowledged,
-                row.marked,
-            )
-            for row in rows
-        }
 
     def acknowledge(self, model: str, incident: str, owner: str | None) -> bool:
         """Note that somebody has seen it, and who takes care of it; returns whether there is such an incident."""
@@ -82,15 +44,13 @@ class Desk(Records):
     def annotate(self, model: str, incident: str, author: str, text: str) -> None:
         """Add a note."""
         row = {"model": model, "incident": incident, "author": author, "text": scrub(text), "created": utc_now()}
-        with self.transaction() as connection:
-            connection.execute(named_table("notes").insert().values(**row))
+        self.write(named_table("notes").insert().values(**row))
 
     def notes(self, model: str, incident: str) -> list[Note]:
         """Notes of an incident, the oldest first."""
         table = named_table("notes")
         chosen = table.select().where(table.c.model == model, table.c.incident == incident).order_by(table.c.id)
-        with self.transaction() as connection:
-            return [Note(row.id, row.author, row.text, row.created) for row in connection.execute(chosen).all()]
+        return [Note(row.id, row.author, row.text, row.created) for row in self.rows(chosen)]
 
     def last_change(self) -> tuple[int, datetime | None]:
         """How many answers of looks there are, and when the last one was kept."""
@@ -104,12 +64,10 @@ class Desk(Records):
     def mutes(self, model: str) -> list[Mute]:
         """Streams of a model that call nobody."""
         table = named_table("mutes")
-        with self.transaction() as connection:
-            rows = connection.execute(table.select().where(table.c.model == model).order_by(table.c.id)).all()
+        rows = self.rows(table.select().where(table.c.model == model).order_by(table.c.id))
         return [Mute(row.pattern, row.reason, row.until) for row in rows]
 
     def _update(self, model: str, incident: str, **values: object) -> bool:
         table = named_table("incidents")
-        with self.transaction() as connection:
-            chosen = table.update().where(table.c.model == model, table.c.incident == incident)
-            return bool(connection.execute(chosen.values(**values)).rowcount)
+        chosen = table.update().where(table.c.model == model, table.c.incident == incident)
+        return bool(self.write(chosen.values(**values)))

@@ -27,12 +27,10 @@ class Leases(Records):
     def release(self, name: str, holder: str) -> None:
         """Give it back."""
         table = named_table("leases")
-        with self.transaction() as connection:
-            connection.execute(table.delete().where(table.c.lease == name, table.c.holder == holder))
+        self.write(table.delete().where(table.c.lease == name, table.c.holder == holder))
 
     def holder(self, name: str) -> str | None:
         """Who has it now."""
         table = named_table("leases")
-        with self.transaction() as connection:
-            row = connection.execute(table.select().where(table.c.lease == name, table.c.expires >= utc_now())).first()
-        return None if row is None else str(row.holder)
+        chosen = table.select().with_only_columns(table.c.holder)
+        return self.value(chosen.where(table.c.lease == name, table.c.expires >= utc_now()))

@@ -55,27 +55,20 @@ class JobQueue(Records):
         """Add one at the end."""
         name = secrets.token_hex(12)
         row = {"job": name, "kind": kind, "model": model, "request": request, "author": author}
-        with self.transaction() as connection:
-            values = {**row, "status": "waiting", "created": utc_now()}
-            connection.execute(named_table("jobs").insert().values(**values))
+        self.write(named_table("jobs").insert().values(**row, status="waiting", created=utc_now()))
         job = self.job(name)
         assert job is not None
         return job
 
     def job(self, name: str) -> QueuedJob | None:
         """One by its name."""
-        table = named_table("jobs")
-        with self.transaction() as connection:
-            row = connection.execute(self._columns().where(table.c.job == name)).first()
+        row = self.row(self._columns().where(named_table("jobs").c.job == name))
         return None if row is None else QueuedJob(**row._mapping)
 
     def result(self, name: str) -> Json | None:
         """What it answered; None before it is done."""
         table = named_table("jobs")
-        with self.transaction() as connection:
-            return connection.execute(
-                table.select().with_only_columns(table.c.result).where(table.c.job == name)
-            ).scalar()
+        return self.value(table.select().with_only_columns(table.c.result).where(table.c.job == name))
 
     def jobs(
         self, model: str | None = None, *, kinds: Sequence[str] = (), live: bool = False, limit: int = MOST_JOBS
@@ -89,16 +82,13 @@ class JobQueue(Records):
             chosen = chosen.where(table.c.kind.in_(kinds))
         if live:
             chosen = chosen.where(table.c.status.in_(LIVE))
-        with self.transaction() as connection:
-            return [QueuedJob(**row._mapping) for row in connection.execute(chosen).all()]
+        return [QueuedJob(**row._mapping) for row in self.rows(chosen)]
 
     def busy(self, kind: str) -> set[str]:
         """Models with a job of a kind that is still to end."""
         table = named_table("jobs")
         chosen = table.select().with_only_columns(table.c.model)
-        with self.transaction() as connection:
-            live = chosen.where(table.c.kind == kind, table.c.status.in_(LIVE))
-            return set(connection.execute(live).scalars())
+        return set(self.values(chosen.where(table.c.kind == kind, table.c.status.in_(LIVE))))
 
     def live(self, *, scheduled: bool = True) -> Counter[str]:
         """How many wait and how many run; with or without the looks of the schedule."""
@@ -106,8 +96,7 @@ class JobQueue(Records):
         chosen = table.select().with_only_columns(table.c.status).where(table.c.status.in_(LIVE))
         if not scheduled:
             chosen = chosen.where((table.c.author != SCHEDULE) | (table.c.kind != "watch"))
-        with self.transaction() as connection:
-            return Counter(connection.execute(chosen).scalars())
+        return Counter(self.values(chosen))
 
     def take(self, worker: str) -> QueuedJob | None:
         """The oldest that waits becomes this worker's; None where none does. Of several workers one gets it."""
@@ -128,56 +117,48 @@ class JobQueue(Records):
         """Say that it goes on, and with what; returns whether it still should."""
         table = named_table("jobs")
         values: dict[str, Any] = {"seen": utc_now(), **({} if progress is None else {"progress": progress[:500]})}
-        with self.transaction() as connection:
-            chosen = table.update().where(table.c.job == name, table.c.status == "running")
-            return bool(connection.execute(chosen.values(**values)).rowcount)
+        running = table.update().where(table.c.job == name, table.c.status == "running")
+        return bool(self.write(running.values(**values)))
 
     def finish(self, name: str, *, result: Json | None = None, error: str | None = None) -> None:
         """Note how it ended; one that was cancelled stays so."""
         table = named_table("jobs")
         line = None if error is None else scrub(error)[:LONGEST_ERROR]
         values = {"status": "done" if error is None else "failed", "result": result, "error": line}
-        with self.transaction() as connection:
-            chosen = table.update().where(table.c.job == name, table.c.status == "running")
-            connection.execute(chosen.values(**values, finished=utc_now()))
+        running = table.update().where(table.c.job == name, table.c.status == "running")
+        self.write(running.values(**values, finished=utc_now()))
 
     def cancel(self, name: str) -> bool:
         """End it before it is done; returns whether it was still to end."""
         table = named_table("jobs")
-        with self.transaction() as connection:
-            chosen = table.update().where(table.c.job == name, table.c.status.in_(LIVE))
-            return bool(connection.execute(chosen.values(status="cancelled", finished=utc_now())).rowcount)
+        live = table.update().where(table.c.job == name, table.c.status.in_(LIVE))
+        return bool(self.write(live.values(status="cancelled", finished=utc_now())))
 
     def put_back(self, name: str) -> None:
         """Let it wait again: its worker has to end before it is done."""
         table = named_table("jobs")
-        with self.transaction() as connection:
-            chosen = table.update().where(table.c.job == name, table.c.status == "running")
-            connection.execute(chosen.values(status="waiting", worker=None, started=None, progress=None))
+        running = table.update().where(table.c.job == name, table.c.status == "running")
+        self.write(running.values(status="waiting", worker=None, started=None, progress=None))
 
     def last_put(self, kind: str, model: str) -> datetime | None:
         """When the last of a kind was put; None where none ever was."""
         table = named_table("jobs")
         chosen = table.select().with_only_columns(table.c.created).where(table.c.kind == kind, table.c.model == model)
-        with self.transaction() as connection:
-            moment: datetime | None = connection.execute(chosen.order_by(table.c.created.desc()).limit(1)).scalar()
-        return moment
+        return self.value(chosen.order_by(table.c.created.desc()).limit(1))
 
     def forget(self, days: float) -> int:
         """Remove looks that ended so long ago; returns how many. What people asked for stays."""
         table = named_table("jobs")
         old = (table.c.kind == "watch") & (table.c.finished < utc_now() - timedelta(days=days))
-        with self.transaction() as connection:
-            return int(connection.execute(table.delete().where(old)).rowcount)
+        return self.write(table.delete().where(old))
 
     def fail_silent(self) -> int:
         """Fail the jobs whose worker is gone; returns how many."""
         table = named_table("jobs")
         since = utc_now() - timedelta(seconds=SILENT_SECONDS)
-        with self.transaction() as connection:
-            chosen = table.update().where(table.c.status == "running", table.c.seen < since)
-            values = {"status": "failed", "error": "the process that worked on it has ended; start it again"}
-            return int(connection.execute(chosen.values(**values, finished=utc_now())).rowcount)
+        silent = table.update().where(table.c.status == "running", table.c.seen < since)
+        values = {"status": "failed", "error": "the process that worked on it has ended; start it again"}
+        return self.write(silent.values(**values, finished=utc_now()))
 
     @staticmethod
     def _columns() -> Any:

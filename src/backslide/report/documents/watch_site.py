@@ -1,13 +1,9 @@
-"""The pages of watching: every model at a glance, one model over time, one incident.
-
-They are values like any other page. Where they lie is the matter of whoever shows them: ``Addresses`` gives the address of each,
-as files of a folder or as paths of a server.
-"""
+"""The pages of watching: every model at a glance, one model over time, one incident."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from backslide.contracts import say
 from backslide.contracts.escape import cleaned
@@ -31,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from backslide.contracts.watch import Incident, WatchReport
+    from backslide.report.documents.addresses import Addresses
 
 _RANK = {level: -place for place, level in enumerate(Level)}
 LEVEL = {Level.QUIET: "ok", Level.WATCH: "warn", Level.ALARM: "fail"}
@@ -47,26 +44,6 @@ NO_EVENTS = (
     'recorder.event("deploy v2") in the service, or backslide log event "deploy v2" where it is deployed.'
 )
 NO_REPORT = "No report was kept: set [watch] reports, or write these pages with --html, before the alarm."
-
-
-class Addresses(Protocol):
-    """Where each page is, as seen from the others."""
-
-    def overview(self) -> str:
-        """The list of all models."""
-        ...
-
-    def model(self, name: str) -> str:
-        """One model over time."""
-        ...
-
-    def incident(self, name: str, incident: str) -> str:
-        """One incident of a model."""
-        ...
-
-    def report(self, name: str, file: str) -> str:
-        """The report of a diagnosis; empty where it cannot be reached."""
-        ...
 
 
 def overview_page(reports: Sequence[WatchReport], addresses: Addresses) -> Page:

@@ -2,62 +2,26 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from backslide.contracts.errors import ConfigError
 from backslide.contracts.escape import cleaned
 from backslide.contracts.files import write_whole
+from backslide.report.documents.addresses import INDEX, REPORTS, Addresses
 from backslide.report.documents.watch_site import incident_page, model_page, overview_page
 from backslide.report.render.html import page_html
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from backslide.contracts.watch import WatchReport
     from backslide.report.documents.page import Page
 
-INDEX = "index.html"
-REPORTS = "reports"
-LONGEST = 60
 RECENT = 20
 """Incidents, the latest, whose pages each look writes anew: a mark may have come."""
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-
-
-class FolderAddresses:
-    """Files beside each other; ``files`` are the reports that the folder holds, by the name that the answer gives them."""
-
-    def __init__(self, files: Mapping[tuple[str, str], str]) -> None:
-        self.files = files
-
-    def overview(self) -> str:
-        """See ``Addresses``."""
-        return INDEX
-
-    def model(self, name: str) -> str:
-        """See ``Addresses``."""
-        return f"model-{file_name(name)}.html"
-
-    def incident(self, name: str, incident: str) -> str:
-        """See ``Addresses``."""
-        return f"incident-{file_name(name)}-{file_name(incident)}.html"
-
-    def report(self, name: str, file: str) -> str:
-        """See ``Addresses``."""
-        found = self.files.get((name, file))
-        return "" if found is None else f"{REPORTS}/{quote(found)}"
-
-
-def file_name(name: str) -> str:
-    """Letters, digits, dots and dashes only; names that lose something keep a digest, so that no two share a file."""
-    safe = _UNSAFE.sub("-", name)[:LONGEST].strip("-.")
-    return safe if safe == name else f"{safe}-{sha256(name.encode()).hexdigest()[:8]}"
 
 
 def check_site(folder: Path) -> None:
@@ -83,7 +47,7 @@ def write_site(folder: Path, look: WatchReport, others: Sequence[WatchReport], b
     """
     folder.mkdir(exist_ok=True)
     look, others = cleaned(look), [cleaned(one) for one in others if one.model != look.model]
-    addresses = FolderAddresses({key: name for one in (look, *others) for key, name in _reports(folder, one, base)})
+    addresses = Addresses({key: name for one in (look, *others) for key, name in _reports(folder, one, base)})
     written = []
 
     def write(name: str, page: Callable[[], Page], *, anew: bool = True) -> None:

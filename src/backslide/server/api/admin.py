@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from backslide.server.api.common import Administrator, Parts, utc
+from backslide.server.api.common import Administrator, Entry, Moment, Parts
 from backslide.server.body import PlainText
 from backslide.server.jobs import model_file
 from backslide.server.problems import ProblemError, problem_responses
-from backslide.store.accounts import Scope, Token
+from backslide.store.accounts import Scope
 
 router = APIRouter(
     prefix="/api/v1", tags=["administration"], responses=problem_responses(400, 401, 403, 404, 422, 429, 503)
@@ -29,17 +29,17 @@ class TokenRequest(BaseModel):
     days: Annotated[float, Field(gt=0, le=3650)] | None = None
 
 
-class TokenEntry(BaseModel):
+class TokenEntry(Entry):
     """A token without its secret."""
 
     token: str
     name: str
     scopes: list[str]
     author: str
-    created: datetime
-    expires: datetime | None
-    revoked: datetime | None
-    used: datetime | None
+    created: Moment
+    expires: Moment | None
+    revoked: Moment | None
+    used: Moment | None
 
 
 class NewToken(TokenEntry):
@@ -54,11 +54,11 @@ class TokenList(BaseModel):
     tokens: list[TokenEntry]
 
 
-class AuditEntry(BaseModel):
+class AuditEntry(Entry):
     """Who changed what, and when."""
 
     id: int
-    at: datetime
+    at: Moment
     actor: str
     action: str
     subject: str
@@ -78,13 +78,13 @@ class FileRequest(BaseModel):
     path: Annotated[PlainText, Field(min_length=1, max_length=1000)]
 
 
-class FileEntry(BaseModel):
+class FileEntry(Entry):
     """A model file that may be loaded, by the digest of its contents."""
 
     digest: str
     path: str
     author: str
-    created: datetime
+    created: Moment
 
 
 class FileList(BaseModel):
@@ -93,22 +93,17 @@ class FileList(BaseModel):
     artefacts: list[FileEntry]
 
 
-def _entry(token: Token) -> dict[str, Any]:
-    times = {name: utc(getattr(token, name)) for name in ("created", "expires", "revoked", "used")}
-    return {"token": token.token, "name": token.name, "scopes": list(token.scopes), "author": token.author, **times}
-
-
 @router.get("/tokens")
 def list_tokens(context: Parts, _: Administrator) -> TokenList:
     """Tokens without their secrets."""
-    return TokenList(tokens=[TokenEntry(**_entry(one)) for one in context.accounts.tokens()])
+    return TokenList.model_validate({"tokens": context.accounts.tokens()})
 
 
 @router.post("/tokens", status_code=201)
 def create_token(context: Parts, caller: Administrator, request: TokenRequest) -> NewToken:
     """Make a token; its secret is shown this once."""
     token, secret = context.accounts.create_token(request.name, tuple(request.scopes), caller.name, days=request.days)
-    return NewToken(**_entry(token), secret=secret)
+    return NewToken.model_validate({**asdict(token), "secret": secret})
 
 
 @router.delete("/tokens/{token}")
@@ -118,7 +113,7 @@ def revoke_token(
     """Revoke a token and end its sessions."""
     if not context.accounts.revoke(token, caller.name):
         raise ProblemError(HTTPStatus.NOT_FOUND, f"no live token {token!r}")
-    return TokenList(tokens=[TokenEntry(**_entry(one)) for one in context.accounts.tokens() if one.token == token])
+    return TokenList.model_validate({"tokens": [one for one in context.accounts.tokens() if one.token == token]})
 
 
 @router.get("/audit")
@@ -129,14 +124,13 @@ def read_audit(
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> AuditList:
     """The audit log, the newest entry first."""
-    rows = context.accounts.audit(before=before, limit=limit)
-    return AuditList(entries=[AuditEntry(**row | {"at": utc(row["at"])}) for row in rows])
+    return AuditList.model_validate({"entries": context.accounts.audit(before=before, limit=limit)})
 
 
 @router.get("/artefacts")
 def list_artefacts(context: Parts, _: Administrator) -> FileList:
     """Model files that may be loaded."""
-    return FileList(artefacts=[FileEntry(**one | {"created": utc(one["created"])}) for one in context.files.entries()])
+    return FileList.model_validate({"artefacts": context.files.entries()})
 
 
 @router.post("/artefacts", status_code=201)

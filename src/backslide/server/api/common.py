@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends, Path
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from backslide.server.access import Caller, require
 from backslide.server.context import Context, context_of
@@ -18,8 +19,11 @@ Reader = Annotated[Caller, Depends(require("read"))]
 Ingester = Annotated[Caller, Depends(require("ingest"))]
 Operator = Annotated[Caller, Depends(require("operate"))]
 Administrator = Annotated[Caller, Depends(require("admin"))]
+Moment = Annotated[datetime, AfterValidator(lambda at: at.replace(tzinfo=UTC))]
+"""A time of the tables, with its zone."""
 
 
-def utc(moment: datetime | None) -> datetime | None:
-    """A time of the tables with its zone."""
-    return None if moment is None else moment.replace(tzinfo=UTC)
+class Entry(BaseModel):
+    """A row of the store as the API shows it: its fields are read off the value of the same attributes."""
+
+    model_config = ConfigDict(from_attributes=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
 
@@ -11,32 +10,33 @@ from pydantic import BaseModel
 
 from backslide.contracts.watch import Incident
 from backslide.monitor.marks import marked
-from backslide.server.api.common import ModelName, Number, Operator, Parts, Reader, utc
+from backslide.server.api.common import Entry, ModelName, Moment, Number, Operator, Parts, Reader
 from backslide.server.body import PlainText
 from backslide.server.context import Context
 from backslide.server.incidents import (
     IncidentChange,
     MuteRequest,
     change_incident,
-    incident_of,
     last_report,
+    listed_incident,
     mute,
     unmute,
 )
-from backslide.server.looks import LookQueries
+from backslide.server.looks import ListedIncident, LookQueries
 from backslide.server.problems import ProblemError, problem_responses
-from backslide.store.desk import CaseFile, State
+from backslide.store.desk import State
+from backslide.store.memory import Json, Mute
 
 router = APIRouter(prefix="/api/v1", tags=["incidents"], responses=problem_responses(400, 401, 403, 404, 422, 429, 503))
 
 
-class IncidentItem(BaseModel):
+class IncidentItem(Entry):
     """An incident and its human side."""
 
     model: str
     state: State
     owner: str | None
-    acknowledged: datetime | None
+    acknowledged: Moment | None
     incident: Incident
 
 
@@ -46,12 +46,12 @@ class IncidentList(BaseModel):
     incidents: list[IncidentItem]
 
 
-class NoteEntry(BaseModel):
+class NoteEntry(Entry):
     """What somebody wrote beside an incident."""
 
     author: str
     text: str
-    created: datetime
+    created: Moment
 
 
 class IncidentDetails(IncidentItem):
@@ -60,7 +60,7 @@ class IncidentDetails(IncidentItem):
     notes: list[NoteEntry]
 
 
-class MuteEntry(BaseModel):
+class MuteEntry(Entry):
     """Streams that call nobody."""
 
     pattern: str
@@ -74,22 +74,17 @@ class MuteList(BaseModel):
     mutes: list[MuteEntry]
 
 
-def _entry(model: str, one: Incident, files: dict[tuple[str, str], CaseFile]) -> IncidentItem:
-    file = files.get((model, one.id))
+def _item(one: ListedIncident, published: Json) -> IncidentItem:
+    incident = marked(Incident.model_validate(published), one.entry)
     return IncidentItem(
-        model=model,
-        state="new" if file is None else file.state,
-        owner=None if file is None else file.owner,
-        acknowledged=None if file is None else utc(file.acknowledged),
-        incident=one,
+        model=one.model, state=one.state, owner=one.owner, acknowledged=one.acknowledged, incident=incident
     )
 
 
 def _details(context: Context, model: str, number: int) -> IncidentDetails:
-    one = incident_of(context, model, number)
-    entry = _entry(model, one, context.desk.case_files(model))
-    notes = [NoteEntry(author=n.author, text=n.text, created=utc(n.created)) for n in context.desk.notes(model, one.id)]
-    return IncidentDetails(**entry.__dict__, notes=notes)
+    item = _item(*listed_incident(context, model, number))
+    notes = context.desk.notes(model, item.incident.id)
+    return IncidentDetails.model_validate({**item.__dict__, "notes": notes})
 
 
 @router.get("/incidents")
@@ -101,11 +96,9 @@ def list_incidents(
     open: Annotated[bool | None, Query(description="Only those that are open, or over.")] = None,
 ) -> IncidentList:
     """Incidents of every model, the latest first."""
-    files = context.desk.case_files(model)
     found = LookQueries(context.database).published_incidents(model or "")
-    entries = [_entry(name, marked(Incident.model_validate(data), entry), files) for name, data, entry in found]
-    chosen = [e for e in entries if state in (None, e.state) and (open is None or e.incident.open == open)]
-    return IncidentList(incidents=chosen)
+    chosen = [pair for pair in found if state in (None, pair[0].state) and open in (None, pair[0].open)]
+    return IncidentList(incidents=[_item(*pair) for pair in chosen])
 
 
 @router.get("/models/{model}/incidents/{number}")
@@ -134,7 +127,8 @@ def add_mute(context: Parts, caller: Operator, model: ModelName, request: MuteRe
     """Mute streams of a model, with a reason."""
     if model not in context.models.names():
         last_report(context, model)  # 404 unless it was looked at
-    mute(context, model, request, caller.name)
+    until = None if request.until is None else request.until.isoformat()
+    mute(context, model, Mute(request.pattern, request.reason, until), caller.name)
     return _mutes(context, model)
 
 
@@ -152,5 +146,4 @@ def remove_mute(
 
 
 def _mutes(context: Context, model: str) -> MuteList:
-    mutes = context.desk.mutes(model)
-    return MuteList(mutes=[MuteEntry(pattern=m.pattern, reason=m.reason, until=m.until) for m in mutes])
+    return MuteList.model_validate({"mutes": context.desk.mutes(model)})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -18,7 +17,7 @@ from backslide.contracts.integrity import Integrity
 from backslide.contracts.retrain import Retrain
 from backslide.contracts.shadow import Shadow
 from backslide.contracts.snapshot import Snapshot
-from backslide.server.api.common import Ingester, ModelName, Operator, Parts, Reader, utc
+from backslide.server.api.common import Entry, Ingester, ModelName, Moment, Operator, Parts, Reader
 from backslide.server.body import PlainText, kind_of, read_body
 from backslide.server.jobs import JobKind, JobRequest, submit
 from backslide.server.problems import ProblemError, problem_responses
@@ -30,7 +29,7 @@ JobName = Annotated[str, Path(pattern="^[0-9a-f]{24}$")]
 Digest = Annotated[str, Query(pattern="^[0-9a-f]{64}$")]
 
 
-class JobEntry(BaseModel):
+class JobEntry(Entry):
     """A job and what became of it."""
 
     job: str
@@ -42,9 +41,9 @@ class JobEntry(BaseModel):
     progress: str | None
     error: str | None
     author: str
-    created: datetime
-    started: datetime | None
-    finished: datetime | None
+    created: Moment
+    started: Moment | None
+    finished: Moment | None
 
 
 class JobList(BaseModel):
@@ -72,23 +71,18 @@ class SnapshotReceipt(BaseModel):
     new: bool
 
 
-class SnapshotHead(BaseModel):
+class SnapshotHead(Entry):
     """A snapshot without its contents."""
 
     digest: str
     author: str
-    created: datetime
+    created: Moment
 
 
 class SnapshotList(BaseModel):
     """The newest first."""
 
     snapshots: list[SnapshotHead]
-
-
-def _entry(job: QueuedJob) -> JobEntry:
-    own = {name: getattr(job, name) for name in JobEntry.model_fields}
-    return JobEntry(**own | {name: utc(own[name]) for name in ("created", "started", "finished")})
 
 
 def _job(context: Parts, name: str) -> QueuedJob:
@@ -101,7 +95,7 @@ def _job(context: Parts, name: str) -> QueuedJob:
 @router.post("/jobs", status_code=202)
 def start_job(context: Parts, caller: Operator, request: JobRequest) -> JobEntry:
     """Start work in the background, such as a diagnosis over two periods."""
-    return _entry(submit(context, request, caller.name))
+    return JobEntry.model_validate(submit(context, request, caller.name))
 
 
 @router.get("/jobs")
@@ -112,13 +106,13 @@ def list_jobs(
     kind: JobKind | None = None,
 ) -> JobList:
     """Jobs, the newest first."""
-    return JobList(jobs=[_entry(one) for one in context.jobs.jobs(model, kinds=() if kind is None else (kind,))])
+    return JobList.model_validate({"jobs": context.jobs.jobs(model, kinds=() if kind is None else (kind,))})
 
 
 @router.get("/jobs/{job}")
 def read_job(context: Parts, _: Reader, job: JobName) -> JobEntry:
     """How far a job is."""
-    return _entry(_job(context, job))
+    return JobEntry.model_validate(_job(context, job))
 
 
 @router.get("/jobs/{job}/result", response_model=Answer, response_description="The answer in its published format.")
@@ -140,7 +134,7 @@ def cancel_job(context: Parts, caller: Operator, job: JobName) -> JobEntry:
     if not context.jobs.cancel(job):
         raise ProblemError(HTTPStatus.CONFLICT, f"the job is {known.status}")
     context.accounts.note(caller.name, "cancel job", known.model, job=job)
-    return _entry(_job(context, job))
+    return JobEntry.model_validate(_job(context, job))
 
 
 _SNAPSHOT = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}}
@@ -168,10 +162,7 @@ async def add_snapshot(request: Request, context: Parts, caller: Ingester, model
 @router.get("/models/{model}/snapshots")
 def list_snapshots(context: Parts, _: Reader, model: ModelName) -> SnapshotList:
     """Snapshots of a model, the newest first."""
-    heads = [
-        SnapshotHead(digest=e.digest, author=e.author, created=utc(e.created)) for e in context.snapshots.entries(model)
-    ]
-    return SnapshotList(snapshots=heads)
+    return SnapshotList.model_validate({"snapshots": context.snapshots.entries(model)})
 
 
 @router.get("/models/{model}/integrity", response_model=Integrity)

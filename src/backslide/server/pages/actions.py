@@ -10,6 +10,7 @@ from fastapi import APIRouter, Form
 from fastapi.responses import RedirectResponse
 
 from backslide.server.context import Context
+from backslide.server.incidents import mute, unmute
 from backslide.server.jobs import JobRequest, submit
 from backslide.server.looks import ListedIncident
 from backslide.server.pages.parts import Number, Operator, Parts, incident_of, model_named, plain, queries
@@ -137,9 +138,12 @@ def mute_streams(
 ) -> RedirectResponse:
     """Streams of a model call nobody until a day."""
     model = model_named(context, slug)
-    why, end, pattern = _written(reason, "the reason"), _day(until), _written(pattern, "the pattern")
-    context.database.mute(model, Mute(pattern, why, end))
-    context.accounts.note(view.caller.name, "mute", model, pattern=pattern, reason=why, until=end)
+    mute(
+        context,
+        model,
+        Mute(_written(pattern, "the pattern"), _written(reason, "the reason"), _day(until)),
+        view.caller.name,
+    )
     return _back(view, model_path(model), "muted", tab="watching")
 
 
@@ -149,8 +153,7 @@ def unmute_streams(
 ) -> RedirectResponse:
     """Take back a mute."""
     model = model_named(context, slug)
-    context.database.unmute(model, plain(pattern))
-    context.accounts.note(view.caller.name, "unmute", model, pattern=pattern)
+    unmute(context, model, plain(pattern), view.caller.name)
     return _back(view, model_path(model), "unmuted", tab="watching")
 
 

@@ -14,10 +14,10 @@ from backslide.contracts import say
 from backslide.contracts.errors import BackslideError
 from backslide.contracts.files import write_whole
 from backslide.log.label_sample import ANSWER, read_answers
-from backslide.report.render.site import file_name
+from backslide.report.documents.addresses import file_name
 from backslide.server.context import Context
 from backslide.server.looks import ListedIncident
-from backslide.server.pages.parts import Number, Operator, Parts, Reader, answer_of, incident_of
+from backslide.server.pages.parts import Number, Operator, Parts, Reader, incident_of, look_of
 from backslide.server.pages.site import incident_path
 from backslide.server.problems import ProblemError
 from backslide.store.memory import Json
@@ -134,8 +134,7 @@ def _make_folder(file: Path) -> None:
 
 
 def _start(view: Operator, context: Context, one: ListedIncident, data: Json) -> RedirectResponse:
-    answer = answer_of(context, one.model)
-    assert answer is not None, "an incident is written together with the answer of its look"
+    answer = look_of(context, one.model)
     file = request_file(context, one)
     _make_folder(file)
     ends = (data["began"], data["closed"] or answer.report.last or data["raised"])

@@ -16,7 +16,7 @@ from backslide.contracts.errors import BackslideError
 from backslide.contracts.watch import Promise
 from backslide.contracts.watch_settings import WatchSettings
 from backslide.monitor.periods import PeriodGrid
-from backslide.report.render.site import file_name
+from backslide.report.documents.addresses import file_name
 from backslide.server.context import Context
 from backslide.server.looks import ListedIncident
 from backslide.server.pages import asking, model, words
@@ -25,8 +25,8 @@ from backslide.server.pages.parts import (
     Number,
     Parts,
     Reader,
-    answer_of,
     incident_of,
+    look_of,
     lost_word,
     queries,
 )
@@ -94,9 +94,7 @@ def _decision(data: Json, brief: Json | None) -> tuple[str, str]:
 
 
 def _promise(context: Context, model_name: str) -> Promise:
-    answer = answer_of(context, model_name)
-    assert answer is not None, "an incident is written together with the answer of its look"
-    return answer.report.promise
+    return look_of(context, model_name).report.promise
 
 
 def _budget(promise: Promise) -> str:
@@ -158,8 +156,7 @@ def _rows(context: Context, one: ListedIncident, data: Json, brief: Json | None)
 def axis(view: Reader, context: Parts, slug: str, number: Number) -> JSONResponse:
     """The chart around an incident: the streams that moved, some weeks before and after."""
     one, data = incident_of(context, slug, number)
-    answer = answer_of(context, one.model)
-    assert answer is not None, "an incident is written together with the answer of its look"
+    answer = look_of(context, one.model)
     names = [member["stream"] for member in data["members"]]
     names.sort(key=lambda name: name != data["members"][0]["stream"])
     return JSONResponse(model.axis_around(context, answer, names[:6], _around(answer.report.period, data)))
@@ -188,8 +185,7 @@ EXPORTED = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data
 
 def _export(context: Context, slug: str, number: Number) -> tuple[str, str]:
     one, _ = incident_of(context, slug, number)
-    answer = answer_of(context, one.model)
-    assert answer is not None, "an incident is written together with the answer of its look"
+    answer = look_of(context, one.model)
     document = queries(context).whole_diagnosis(one.model, one.incident)
     return f"incident-{file_name(one.model)}-{number}.html", incident_file(
         model.with_points(context, answer, one.incident), one.incident, document

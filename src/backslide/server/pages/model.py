@@ -215,7 +215,7 @@ def _models(view: View, context: Parts, answer: ModelLook, _: list[str]) -> Mapp
 
 
 def _watching(_: View, context: Parts, answer: ModelLook, __: list[str]) -> Mapping[str, Any]:
-    return {"mutes": queries(context).mutes(answer.model)}
+    return {"mutes": context.desk.mutes(answer.model)}
 
 
 @router.get("/models/{slug}/axis.json")

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from backslide.contracts import say
 from backslide.contracts.watch import Stream, WatchReport
 from backslide.monitor.marks import apply_marks
-from backslide.report.render.site import file_name
+from backslide.report.documents.addresses import file_name
 from backslide.server.access import Caller, require
 from backslide.server.context import Context, context_of
 from backslide.server.looks import ListedIncident, LookQueries
@@ -87,6 +87,13 @@ def answer_of(context: Context, model: str) -> ModelLook | None:
     book, brief = found
     report = WatchReport.from_dict({**brief, "incidents": queries(context).incidents_of(model)})
     return ModelLook(model, book, apply_marks(report, context.database.incidents(model)))
+
+
+def look_of(context: Context, model: str) -> ModelLook:
+    """The last look at a model that has incidents, which are written together with the answer of a look."""
+    answer = answer_of(context, model)
+    assert answer is not None, "an incident is written together with the answer of its look"
+    return answer
 
 
 def incident_of(context: Context, slug: str, number: int) -> tuple[ListedIncident, Json]:

@@ -16,6 +16,7 @@ from backslide.contracts.gate import Gate
 from backslide.contracts.retrain import Retrain
 from backslide.contracts.shadow import Shadow
 from backslide.contracts.values import PublishedDocument
+from backslide.report.documents.addresses import Addresses
 from backslide.report.documents.diagnosis import diagnosis_page
 from backslide.report.documents.page import Page
 from backslide.report.documents.watch_site import incident_page
@@ -68,29 +69,9 @@ def body_of(ask: LookQueries, key: tuple[str, ...], document: Callable[[], Json 
     return shown
 
 
-class NoAddresses:
-    """In a file that stands alone nothing leads elsewhere."""
-
-    def overview(self) -> str:
-        """See ``Addresses``."""
-        return ""
-
-    def model(self, name: str) -> str:
-        """See ``Addresses``."""
-        return ""
-
-    def incident(self, name: str, incident: str) -> str:
-        """See ``Addresses``."""
-        return ""
-
-    def report(self, name: str, file: str) -> str:
-        """See ``Addresses``."""
-        return ""
-
-
 def incident_file(answer: ModelLook, incident: str, document: Json | None) -> str:
     """An incident with the report of its diagnosis as one file that needs no server."""
-    page = replace(incident_page(answer.report, incident, NoAddresses()), trail=())
+    page = replace(incident_page(answer.report, incident, Addresses({})), trail=())
     if document is None:
         return page_html(page)
     return page_html(_joined(page, diagnosis_page(Diagnosis.from_dict(document))))

@@ -19,8 +19,8 @@ from markupsafe import Markup
 
 from backslide.contracts import say
 from backslide.contracts.escape import clean_text
+from backslide.report.documents.addresses import file_name
 from backslide.report.render.html import page_script, page_style
-from backslide.report.render.site import file_name
 from backslide.server.access import CSRF_FIELD, Caller
 from backslide.server.pages import words
 
