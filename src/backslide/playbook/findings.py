@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backslide.case import Case, Side
+from backslide.contracts import say
 from backslide.contracts.evidence import Bars, Evidence, RankedRow, Ranking
 from backslide.contracts.finding import Estimate, Finding, Severity
 from backslide.playbook.base import Check
@@ -34,6 +35,18 @@ Days = NDArray[np.int64] | None
 def days_at(side: Side, rows: NDArray[Any]) -> Days:
     """Day ordinals of some sampled rows (n,); None without times."""
     return None if side.blocks is None else side.blocks[rows]
+
+
+def labelled_sample(case: Case) -> int | None:
+    """Labelled rows of both samples where a window holds more than its sample; None where all rows are seen."""
+    if case.reference.complete and case.current.complete:
+        return None
+    return sum(len(case.labelled_rows(side)) for side in case.sides)
+
+
+def labelled_basis(sample_rows: int | None) -> str:
+    """What a finding about labelled rows rests on."""
+    return "all labelled rows" if sample_rows is None else f"sample of {say.number(sample_rows, 6)} labelled rows"
 
 
 def change_over_rows(sides: Sequence[Side], rows: Sequence[NDArray[Any]], values: Sequence[Floats]) -> Change:
@@ -106,9 +119,8 @@ def change_finding(
         estimate=interval_of(change, sample_rows),
         unit=unit,
         p_value=p,
-        detectable=detectable(change, floor, VERDICT_ALPHA / tested, sided=sided),
         numbers={"reference": change.reference, "current": change.current, **(numbers or {})},
-        **more,
+        **{"detectable": detectable(change, floor, VERDICT_ALPHA / tested, sided=sided)} | more,
     )
 
 

@@ -176,6 +176,19 @@ def broken(
     return Scenario(reference, rescored(fault(sound)), dict(ROLES), TrueModel(), subject, sound=rescored(sound))
 
 
+def against(rng: np.random.Generator, current: pl.DataFrame, subject: str, artefact: Any = None) -> Scenario:
+    """A sound month, and ``current`` after it."""
+    return Scenario(served(rng), current, dict(ROLES), artefact, subject)
+
+
+def missed_positives(rng: np.random.Generator, subject: str) -> Scenario:
+    """Rows of "yes" are predicted "no" more often."""
+    current = next_month(rng)
+    missed = (current["label"] == "yes").to_numpy() & (rng.random(current.height) < 0.3)
+    prediction = np.where(missed, "no", current["prediction"].to_numpy())
+    return against(rng, current.with_columns(prediction=np.asarray(prediction, object)), subject)
+
+
 def drop_in_accuracy(rng: np.random.Generator) -> Scenario:
     """A tenth of the labels turns against the model."""
     return Scenario(served(rng), next_month(rng, flip=0.15), dict(ROLES), TrueModel(), "accuracy")
@@ -210,6 +223,12 @@ def mail_roles() -> dict[str, Any]:
         "timestamp": "at",
         "scores": {kind: f"p_{kind}" for kind in MAIL},
     }
+
+
+def blurred_mail(rng: np.random.Generator, blurred: float, subject: str) -> Scenario:
+    """Two months of mail, in the second of which contracts and leases are hard to tell apart."""
+    later = START + timedelta(days=28)
+    return Scenario(mail(rng, START), mail(rng, later, blurred=blurred), mail_roles(), None, subject)
 
 
 ENVIRONMENT: dict[str, Any] = {

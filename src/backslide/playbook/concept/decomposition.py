@@ -80,7 +80,7 @@ class Decomposition(Check):
     def scenario(rng: np.random.Generator) -> Scenario:
         """Labels turn against the model while the inputs stay."""
         current = scenarios.next_month(rng, flip=0.15)
-        return Scenario(scenarios.served(rng), current, dict(scenarios.ROLES), None, "relation")
+        return scenarios.against(rng, current, "relation")
 
 
 @once

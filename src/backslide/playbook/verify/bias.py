@@ -11,7 +11,15 @@ from backslide.contracts import say
 from backslide.contracts.evidence import Ranking, Table
 from backslide.contracts.finding import Finding, Severity
 from backslide.playbook.base import Check
-from backslide.playbook.findings import change_finding, change_over_rows, is_material, ranked_changes, with_evidence
+from backslide.playbook.findings import (
+    change_finding,
+    change_over_rows,
+    is_material,
+    labelled_basis,
+    labelled_sample,
+    ranked_changes,
+    with_evidence,
+)
 from backslide.stats.change.metric_change import Change
 from backslide.stats.change.units import two_sided
 from backslide.stats.metrics.metric import METRICS, Floats
@@ -69,8 +77,7 @@ def _span(edges: Floats, q: int) -> str:
 def _bias_finding(case: Case, check: type[Check], one: _Bias, p_value: float, tested: int) -> Finding:
     change, floor = one.change, case.floor(METRICS["bias"])
     ref, cur = change.reference, change.current
-    sampled = not (case.reference.complete and case.current.complete)
-    n = sum(len(part) for part in one.errors)
+    sample_rows = None if labelled_sample(case) is None else sum(map(len, one.errors))
     quantiles = [[float(np.quantile(np.abs(part), q)) for q in ERROR_QUANTILES] for part in one.errors]
     worse = is_material(change, p_value, floor) and abs(cur) > abs(ref)
     return change_finding(
@@ -83,9 +90,9 @@ def _bias_finding(case: Case, check: type[Check], one: _Bias, p_value: float, te
         severity=Severity.WARN if worse else Severity.OK,
         p_value=p_value,
         tested=tested,
-        sample_rows=n if sampled else None,
+        sample_rows=sample_rows,
         unit="",
-        basis=f"sample of {say.number(n, 6)} labelled rows" if sampled else "all labelled rows",
+        basis=labelled_basis(sample_rows),
         numbers={
             "error": change.estimate,
             "unit_of_noise": change.unit,

@@ -34,7 +34,7 @@ from backslide.contracts.evidence import Reliability, ReliabilityBin
 from backslide.contracts.finding import Finding, Scalar, Severity, Step
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
-from backslide.playbook.findings import change_finding, change_over_rows, with_evidence
+from backslide.playbook.findings import change_finding, change_over_rows, labelled_basis, labelled_sample, with_evidence
 from backslide.stats.change.bootstrap import interval
 from backslide.stats.change.metric_change import Change
 from backslide.stats.change.units import two_sided
@@ -124,7 +124,7 @@ class Calibration(Check):
     def scenario(rng: np.random.Generator) -> Scenario:
         """Scores grow more extreme than the labels bear out, at the same decisions."""
         current = scenarios.next_month(rng, sharpness=3.0)
-        return Scenario(scenarios.served(rng), current, dict(scenarios.ROLES), None, "slope")
+        return scenarios.against(rng, current, "slope")
 
 
 def _scored(case: Case) -> list[_ScoredClass]:
@@ -208,8 +208,7 @@ def _error(
 
 
 def _finding(case: Case, figure: _CalibrationFigure, p_value: float, tested: int) -> Finding:
-    complete = case.reference.complete and case.current.complete
-    n = sum(len(case.labelled_rows(side)) for side in case.sides)
+    sample_rows = labelled_sample(case)
     return change_finding(
         Calibration,
         figure.subject,
@@ -219,9 +218,9 @@ def _finding(case: Case, figure: _CalibrationFigure, p_value: float, tested: int
         worse=figure.away,
         p_value=p_value,
         tested=tested,
-        sample_rows=None if complete else n,
+        sample_rows=sample_rows,
         unit="points" if figure.points else "",
-        basis="all labelled rows" if complete else f"sample of {say.number(n, 6)} labelled rows",
+        basis=labelled_basis(sample_rows),
         numbers=figure.numbers,
     )
 

@@ -20,46 +20,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
 
 import numpy as np
 
 from backslide.case import Case, Side
 from backslide.contracts import say
-from backslide.contracts.evidence import Ranking
 from backslide.contracts.finding import Finding, Step
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
-from backslide.playbook.findings import (
-    change_finding,
-    change_over_rows,
-    is_material,
-    ranked_changes,
-    two_sided_p,
-    with_evidence,
-)
-from backslide.stats.change.metric_change import Change
+from backslide.playbook.findings import change_over_rows
+from backslide.playbook.verify.class_moves import ClassMove, class_moves, move_findings
 from backslide.stats.metrics.metric import Floats
-from backslide.stats.two_sample import holm
 
 MIN_ROWS = 50
 """Predictions of a class per window."""
-LISTED = 12
 
 
 @dataclass(frozen=True)
 class ClassConfidenceFloors:
     score: float = 0.03
     """Change of a class's mean score: one row in thirty that was sure is not."""
-
-
-@dataclass(frozen=True)
-class _ClassShift:
-    label: str
-    change: Change
-    rows: tuple[int, int]
-    p_value: float
-    material: bool
 
 
 class ClassConfidence(Check):
@@ -72,61 +52,41 @@ class ClassConfidence(Check):
     def run(self, case: Case) -> Iterable[Finding]:
         """One finding over all classes, one more for each class whose confidence moved, most first."""
         shifts = self._shifts(case) if len(case.problem.classes) > 2 else []
-        if not shifts:
-            return []
-        others = [one for one in shifts[1:] if one.material]
-        findings = [self._finding(one, len(shifts), one.label) for one in others[: LISTED - 1]]
-        return with_evidence([self._finding(shifts[0], len(shifts), "classes"), *findings], _chart(shifts))
+        return move_findings(
+            self,
+            shifts,
+            subject="classes",
+            tested=len(shifts),
+            floor=self.thresholds.score,
+            worse=-1,
+            summary=lambda one: (
+                f"mean score of rows predicted {one.name!r} "
+                f"{say.levels(one.change.reference, one.change.current, share=True)}"
+            ),
+            title="Confidence by class",
+            reading="Change of the mean score of what is predicted so",
+            x="points of the mean score, now against before",
+        )
 
-    def _shifts(self, case: Case) -> list[_ClassShift]:
-        """Classes with enough rows: those that moved surely first, by how far; then the others."""
+    def _shifts(self, case: Case) -> list[ClassMove]:
+        """Classes with enough rows."""
         sides = [_scored(side) for side in case.sides]
-        changes: list[tuple[str, Change, tuple[int, int]]] = []
+        changes = []
         for code, label in enumerate(case.problem.classes):
             inside = [predicted == code for _, predicted, _ in sides]
-            rows = (int(inside[0].sum()), int(inside[1].sum()))
-            if min(rows) < MIN_ROWS:
-                continue
-            at, values = ([side[i][m] for side, m in zip(sides, inside, strict=True)] for i in (0, 2))
-            changes.append((label, change_over_rows(case.sides, at, values), rows))
-        adjusted = holm([two_sided_p(change) for _, change, _ in changes])
-        shifts = [
-            _ClassShift(label, change, rows, float(p), is_material(change, float(p), self.thresholds.score))
-            for (label, change, rows), p in zip(changes, adjusted, strict=True)
-        ]
-        return sorted(shifts, key=lambda one: (not one.material, -abs(one.change.estimate)))
-
-    def _finding(self, one: _ClassShift, tested: int, subject: str) -> Finding:
-        change = one.change
-        return change_finding(
-            self,
-            subject,
-            f"mean score of rows predicted {one.label!r} {say.levels(change.reference, change.current, share=True)}",
-            change,
-            floor=self.thresholds.score,
-            worse=change.estimate < 0,
-            p_value=one.p_value,
-            tested=tested,
-            basis="sampled rows with scores",
-            numbers={
-                "class": one.label,
-                "classes": tested,
-                "rows_reference": one.rows[0],
-                "rows_current": one.rows[1],
-            },
-        )
+            rows = [int(own.sum()) for own in inside]
+            if min(rows) >= MIN_ROWS:
+                at, values = ([side[i][m] for side, m in zip(sides, inside, strict=True)] for i in (0, 2))
+                numbers = {"class": label, "rows_reference": rows[0], "rows_current": rows[1]}
+                changes.append((label, change_over_rows(case.sides, at, values), numbers))
+        for _, _, numbers in changes:
+            numbers["classes"] = len(changes)
+        return class_moves(changes, self.thresholds.score)
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
         """The model hesitates over contracts and leases, and over nothing else."""
-        later = scenarios.START + timedelta(days=28)
-        return Scenario(
-            scenarios.mail(rng, scenarios.START),
-            scenarios.mail(rng, later, blurred=0.6),
-            scenarios.mail_roles(),
-            None,
-            "classes",
-        )
+        return scenarios.blurred_mail(rng, 0.6, "classes")
 
 
 def _scored(side: Side) -> tuple[np.ndarray, np.ndarray, Floats]:
@@ -136,18 +96,3 @@ def _scored(side: Side) -> tuple[np.ndarray, np.ndarray, Floats]:
     predicted = side.outcomes.predictions.astype(np.int64)
     rows = np.flatnonzero(np.isfinite(scores).all(axis=1) & (predicted >= 0))
     return rows, predicted[rows], scores[rows, predicted[rows]]
-
-
-def _chart(shifts: list[_ClassShift]) -> Ranking:
-    first = shifts[0].change
-    more = f" {len(shifts) - LISTED} more classes moved less, or within noise." if len(shifts) > LISTED else ""
-    return ranked_changes(
-        "Confidence by class",
-        f"Change of the mean score of what is predicted so; most for {shifts[0].label}: "
-        f"{say.percent(first.reference)} before, {say.percent(first.current)} now.{more}",
-        "points of the mean score, now against before",
-        [
-            (one.label, one.change, f"{say.percent(one.change.reference)} → {say.percent(one.change.current)}")
-            for one in shifts[:LISTED]
-        ],
-    )

@@ -28,7 +28,7 @@ from backslide.contracts.finding import Finding, Severity, Step
 from backslide.engine.profile.daily_sums import predicted_rows
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
-from backslide.playbook.findings import change_finding, ranked_changes
+from backslide.playbook.findings import change_finding, ranked_changes, with_evidence
 from backslide.playbook.verify.mix import mix_findings
 from backslide.stats.change.metric_change import VERDICT_ALPHA, Change
 from backslide.stats.change.units import projected
@@ -65,20 +65,14 @@ class Classes(Check):
         yield from _single_class(case)
         changes = class_changes(case)
         masked_by = _headline_holds(case)
-        ranked = _ranked(changes)
-        for index, change in enumerate(changes):
-            finding = _finding(case, change, masked_by, len(changes))
-            yield finding.model_copy(update={"evidence": (ranked,)}) if index == 0 else finding
+        findings = [_finding(case, change, masked_by, len(changes)) for change in changes]
+        yield from with_evidence(findings, _ranked(changes)) if changes else ()
         yield from mix_findings(case, self.code, METRICS["accuracy"], _by_class(case), "classes")
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
         """The rows of "yes" are missed more often."""
-        current = scenarios.next_month(rng)
-        missed = (current["label"] == "yes").to_numpy() & (rng.random(current.height) < 0.3)
-        prediction = np.where(missed, "no", current["prediction"].to_numpy())
-        current = current.with_columns(prediction=np.asarray(prediction, object))
-        return Scenario(scenarios.served(rng), current, dict(scenarios.ROLES), None, "yes")
+        return scenarios.missed_positives(rng, "yes")
 
 
 def class_changes(case: Case) -> list[_ClassChange]:
@@ -186,12 +180,7 @@ def predicted_counts(case: Case, predictions: np.ndarray[tuple[int, ...], np.dty
 
 
 def _ranked(changes: list[_ClassChange]) -> Ranking:
-    reading = "No class has enough labelled rows in both windows."
-    if changes:
-        first = changes[0]
-        reading = (
-            f"{first.label} changed the most for the worse: "
-            f"F1 {say.levels(first.f1.reference, first.f1.current, share=True)}."
-        )
+    label, f1 = changes[0].label, changes[0].f1
+    reading = f"{label} changed the most for the worse: F1 {say.levels(f1.reference, f1.current, share=True)}."
     rows = [(c.label, c.f1, f"recall {say.signed(c.recall.estimate)}") for c in changes[:40]]
     return ranked_changes("Change of F1 by class", reading, "change of F1", rows)

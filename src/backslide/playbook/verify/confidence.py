@@ -27,7 +27,7 @@ from backslide.contracts.finding import Finding, Scalar, Step
 from backslide.engine.columns import names
 from backslide.playbook import evidence, scenarios
 from backslide.playbook.base import Check, Need, Scenario
-from backslide.playbook.findings import change_finding
+from backslide.playbook.findings import change_finding, with_evidence
 from backslide.stats.change.metric_change import Change
 
 
@@ -67,14 +67,9 @@ class ScoreConfidence(Check):
 
     def run(self, case: Case) -> Iterable[Finding]:
         """One finding each for confidence, crowding, entropy and margin; percentiles of them and of the scores."""
-        findings = []
-        for quantity in _QUANTITIES:
-            change = case.mean_change(quantity.column)
-            if np.isfinite(change.estimate) and change.se >= 0:
-                findings.append(self._finding(case, quantity, change))
-        if findings:
-            findings[0] = findings[0].model_copy(update={"evidence": (*findings[0].evidence, _table(case))})
-        return findings
+        changes = [(quantity, case.mean_change(quantity.column)) for quantity in _QUANTITIES]
+        findings = [self._finding(case, q, c) for q, c in changes if np.isfinite(c.estimate) and c.se >= 0]
+        return with_evidence(findings, *findings[0].evidence, _table(case)) if findings else []
 
     def _finding(self, case: Case, quantity: _Quantity, change: Change) -> Finding:
         return change_finding(
@@ -93,7 +88,7 @@ class ScoreConfidence(Check):
     def scenario(rng: np.random.Generator) -> Scenario:
         """The same decisions with scores drawn towards one half."""
         current = scenarios.next_month(rng, sharpness=0.4)
-        return Scenario(scenarios.served(rng), current, dict(scenarios.ROLES), None, "confidence")
+        return scenarios.against(rng, current, "confidence")
 
 
 _WORDS = {names.CONFIDENCE: "confidence", names.ENTROPY: "entropy of the scores", names.MARGIN: "margin"}

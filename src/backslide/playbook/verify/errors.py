@@ -33,7 +33,7 @@ from backslide.engine.columns import names
 from backslide.engine.profile.daily_sums import dated_units
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
-from backslide.playbook.findings import change_finding
+from backslide.playbook.findings import change_finding, with_evidence
 from backslide.playbook.verify.bias import biases
 from backslide.stats.change.metric_change import VERDICT_ALPHA, Change, compare
 from backslide.stats.change.units import MEAN
@@ -60,11 +60,7 @@ class Errors(Check):
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
         """Rows of "yes" are predicted "no" more often."""
-        current = scenarios.next_month(rng)
-        missed = (current["label"] == "yes").to_numpy() & (rng.random(current.height) < 0.3)
-        prediction = np.where(missed, "no", current["prediction"].to_numpy())
-        current = current.with_columns(prediction=np.asarray(prediction, object))
-        return Scenario(scenarios.served(rng), current, dict(scenarios.ROLES), None, "yes → no")
+        return scenarios.missed_positives(rng, "yes → no")
 
 
 @dataclass(frozen=True)
@@ -154,11 +150,11 @@ def _flows(case: Case) -> list[Finding]:
     findings = [_flow_finding(case, one, float(p), len(flows)) for one, p in zip(results, adjusted, strict=False)]
     findings.sort(key=lambda f: (-f.severity.rank, -float(f.numbers["by_rate"] or 0.0), f.subject))
     loud = [f for f in findings if f.severity != Severity.OK] or findings[:3]
-    if loud:
-        charts = [_ranked(loud, len(flows))] if any(f.severity != Severity.OK for f in loud) else []
-        table = [_matrix(case, ref, cur, loud[0])] if len(ref) <= SHOWN else []
-        loud[0] = loud[0].model_copy(update={"evidence": (*charts, *table)})
-    return loud[:SHOWN]
+    if not loud:
+        return []
+    charts = [_ranked(loud, len(flows))] if loud[0].severity != Severity.OK else []
+    table = [_matrix(case, ref, cur, loud[0])] if len(ref) <= SHOWN else []
+    return with_evidence(loud[:SHOWN], *charts, *table)
 
 
 def _ranked(grown: list[Finding], tested: int) -> Ranking:

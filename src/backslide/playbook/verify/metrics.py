@@ -34,9 +34,9 @@ from backslide.case import Case
 from backslide.contracts import say
 from backslide.contracts.errors import ConfigError, NoRowsError
 from backslide.contracts.evidence import Ranking, Series, SeriesPoint
-from backslide.contracts.finding import Estimate, Finding, Severity, Step
+from backslide.contracts.finding import Finding, Severity, Step
 from backslide.playbook.base import Check, Need, Scenario
-from backslide.playbook.findings import ranked_changes
+from backslide.playbook.findings import change_finding, ranked_changes, with_evidence
 from backslide.playbook.scenarios import drop_in_accuracy
 from backslide.stats.change.metric_change import VERDICT_ALPHA, Change, Units
 from backslide.stats.metrics.metric import CLASSIFICATION, COST, OF_SCORES, REGRESSION, SAME, Metric
@@ -61,13 +61,9 @@ class MetricChanges(Check):
             try:
                 metric = case.metric if name == case.metric.name else case.named_metric(name)
                 change = case.change(metric)
-            except (
-                ConfigError
-            ) as error:  # a metric of the user's own; as the headline it would have ended the run before
-                broken.append(_broken(name, str(error)))
-                continue
-            except NoRowsError as error:
-                if metric.name == case.metric.name:
+            except (ConfigError, NoRowsError) as error:
+                # Of a metric of the user's own; as the headline it would have ended the run before.
+                if isinstance(error, NoRowsError) and metric.name == case.metric.name:
                     raise
                 broken.append(_broken(name, str(error)))
                 continue
@@ -77,7 +73,7 @@ class MetricChanges(Check):
                 broken.append(_broken(name, f"{say.metric(name)} cannot be estimated in both windows"))
         if findings:
             series = _series(case) if findings[0].subject == case.metric.name else ()
-            findings[0] = findings[0].model_copy(update={"evidence": (*series, _ranked(findings))})
+            findings = with_evidence(findings, *series, _ranked(findings))
         return [*findings, *broken]
 
     @staticmethod
@@ -121,25 +117,22 @@ def _finding(case: Case, metric: Metric, change: Change) -> Finding:
     direction = "fell" if change.estimate < 0 else "rose"
     size = say.change(change.estimate, share=metric.share)
     basis = case.basis(metric)
-    sampled = len(case.labelled_rows(case.current)) if basis else None
     without = _left_out(case, metric)
-    return Finding(
-        code=MetricChanges.code,
-        subject=metric.name,
-        severity=severity,
-        summary=f"{say.metric(metric.name)} {direction} by {size}: "
+    return change_finding(
+        MetricChanges,
+        metric.name,
+        f"{say.metric(metric.name)} {direction} by {size}: "
         f"{say.levels(change.reference, change.current, share=metric.share)}"
         + (f"; {without} rows with label 0 are left out" if without else ""),
-        estimate=Estimate(
-            estimate=change.estimate, low=change.low, high=change.high, basis="sample" if basis else "all", n=sampled
-        ),
-        unit="points" if metric.share else "",
+        change,
+        floor=floor,
+        severity=severity,
         p_value=change.p_worse,
+        sample_rows=len(case.labelled_rows(case.current)) if basis else None,
+        unit="points" if metric.share else "",
         detectable=change.detectable(floor) if severity == Severity.OK else None,
         basis=basis,
         numbers={
-            "reference": change.reference,
-            "current": change.current,
             "unit_of_noise": change.unit,
             "day_effect_assumed": change.assumed,
             "material": floor,

@@ -144,7 +144,7 @@ class ReviewBudget(Check):
     def scenario(rng: np.random.Generator) -> Scenario:
         """A sixth of the labels turns, whatever the confidence."""
         current = scenarios.next_month(rng, flip=0.15)
-        return Scenario(scenarios.served(rng), current, dict(scenarios.ROLES), None, "missed errors")
+        return scenarios.against(rng, current, "missed errors")
 
 
 def _queue(case: Case, side: Side, *, labelled: bool) -> Queue:

@@ -34,7 +34,7 @@ from backslide.engine.columns.cache import once
 from backslide.engine.profile.segment_counts import REST
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
-from backslide.playbook.findings import change_finding
+from backslide.playbook.findings import change_finding, with_evidence
 from backslide.playbook.verify.mix import mix_findings
 from backslide.stats.change.metric_change import VERDICT_ALPHA, Change, Units, compare
 from backslide.stats.change.units import projected, stacked
@@ -84,9 +84,7 @@ class UserSegments(Check):
         changes = segment_changes(case)
         findings = [_finding(case, change, len(changes)) for change in changes]
         findings = sorted([*findings, *_splits(case)], key=lambda finding: -finding.severity.rank)
-        if findings and changes:
-            findings[0] = findings[0].model_copy(update={"evidence": (_table(case, changes),)})
-        return findings
+        return with_evidence(findings, _table(case, changes)) if changes else findings
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:

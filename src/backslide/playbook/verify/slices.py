@@ -40,7 +40,7 @@ from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.roles.logged_inputs import input_columns
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
-from backslide.playbook.findings import days_at
+from backslide.playbook.findings import days_at, with_evidence
 from backslide.playbook.verify.counted_segments import counted_segments
 from backslide.stats.drift.slice_search import (
     LabelledRows,
@@ -284,10 +284,7 @@ def _basis(case: Case, search: SegmentSearch) -> str:
 
 def _findings(case: Case, search: SegmentSearch) -> list[Finding]:
     shown = search.slices[:SHOWN]
-    findings = [_finding(case, search, one) for one in shown]
-    if findings:
-        findings[0] = findings[0].model_copy(update={"evidence": (_table(search, shown),)})
-    return findings
+    return with_evidence([_finding(case, search, one) for one in shown], _table(search, shown)) if shown else []
 
 
 def _bounds(loss: _Loss, one: Slice) -> tuple[float, float, float]:

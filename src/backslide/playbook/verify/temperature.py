@@ -31,7 +31,7 @@ from backslide.contracts.evidence import RankedRow, Ranking
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
-from backslide.playbook.findings import change_over_rows, is_material, two_sided_p
+from backslide.playbook.findings import change_over_rows, is_material, labelled_basis, labelled_sample, two_sided_p
 from backslide.stats.change.bootstrap import interval
 from backslide.stats.change.metric_change import VERDICT_ALPHA, Change
 from backslide.stats.change.units import detectable
@@ -91,8 +91,7 @@ class ScoreTemperature(Check):
         floor = float(np.log(self.thresholds.factor))
         material = is_material(change, p_value, floor)
         away = abs(np.log(now)) > abs(np.log(was))
-        complete = case.reference.complete and case.current.complete
-        n = len(before.rows) + len(after.rows)
+        sample_rows = None if labelled_sample(case) is None else len(before.rows) + len(after.rows)
         least = detectable(change, floor, VERDICT_ALPHA, sided=2)
         return Finding(
             code=self.code,
@@ -103,12 +102,12 @@ class ScoreTemperature(Check):
                 estimate=now - was,
                 low=was * float(np.expm1(change.low)),
                 high=was * float(np.expm1(change.high)),
-                basis="all" if complete else "sample",
-                n=None if complete else n,
+                basis="all" if sample_rows is None else "sample",
+                n=sample_rows,
             ),
             p_value=p_value,
             detectable=None if least is None else was * float(np.expm1(least)),
-            basis="all labelled rows" if complete else f"sample of {say.number(n, 6)} labelled rows",
+            basis=labelled_basis(sample_rows),
             numbers={
                 "reference": was,
                 "reference_low": before.low,
@@ -126,7 +125,7 @@ class ScoreTemperature(Check):
     def scenario(rng: np.random.Generator) -> Scenario:
         """Scores grow more extreme than the labels bear out, at the same decisions."""
         current = scenarios.next_month(rng, sharpness=3.0)
-        return Scenario(scenarios.served(rng), current, dict(scenarios.ROLES), None, "scores")
+        return scenarios.against(rng, current, "scores")
 
 
 def _window(case: Case, side: Side) -> _TemperatureOfWindow | None:

@@ -143,7 +143,7 @@ class CategoricalDrift(Check):
         """A channel is renamed."""
         current = scenarios.next_month(rng)
         current = current.with_columns(current["channel"].replace("phone", "telephone"))
-        return Scenario(scenarios.served(rng), current, dict(scenarios.ROLES), None, "channel")
+        return scenarios.against(rng, current, "channel")
 
 
 def _unseen(ref: ColumnProfile, cur: ColumnProfile, move: ShareMove) -> Unseen:

@@ -136,7 +136,7 @@ class Missing(Check):
         lost = rng.random(current.height) < 0.1
         values = [None if gone else value for gone, value in zip(lost, income, strict=True)]
         current = current.with_columns(pl.Series("income", values))
-        return Scenario(scenarios.served(rng), current, dict(scenarios.ROLES), None, "income")
+        return scenarios.against(rng, current, "income")
 
 
 def _infinite(column: ColumnProfile) -> int:

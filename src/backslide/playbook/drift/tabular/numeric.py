@@ -130,7 +130,7 @@ class NumericDrift(Check):
         """Incomes rise by half."""
         current = scenarios.next_month(rng)
         current = current.with_columns(current["income"] * 1.5)
-        return Scenario(scenarios.served(rng), current, dict(scenarios.ROLES), None, "income")
+        return scenarios.against(rng, current, "income")
 
 
 def _shift(ref: ColumnProfile, cur: ColumnProfile, move: NumericMove) -> Estimate | None:

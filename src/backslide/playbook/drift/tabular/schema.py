@@ -190,7 +190,7 @@ class Schema(Check):
         """Codes come padded with blanks."""
         current = scenarios.next_month(rng)
         current = current.with_columns(channel=" " + pl.col("channel"))
-        return Scenario(scenarios.served(rng), current, dict(scenarios.ROLES), None, "channel")
+        return scenarios.against(rng, current, "channel")
 
 
 def _both(case: Case, column: str, fact: pl.Expr) -> tuple[Floats, Floats]:

@@ -150,7 +150,7 @@ class Scores(Check):
         """Incomes double, so that more rows are predicted "yes"."""
         current = scenarios.next_month(rng)
         current = scenarios.rescored(current.with_columns(current["income"] * 2))
-        return Scenario(scenarios.served(rng), current, dict(scenarios.ROLES), None, "prediction")
+        return scenarios.against(rng, current, "prediction")
 
 
 def _marks(side: Side, levels: tuple[str, ...], most: int) -> Quantity:
