@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NoReturn
 
+import fuzz_faults
 from fuzz_cases import CASES
 from fuzz_verdicts import SECONDS, judge
 
@@ -53,6 +54,10 @@ class Case:
     arguments: list[str]
     why: str | None
     """What it broke."""
+    faults: bool = False
+    """Whether there were data faults to be recognised."""
+    said: str = ""
+    """The line of an error."""
 
 
 def forks_safely() -> bool:
@@ -63,15 +68,21 @@ def forks_safely() -> bool:
     return sum(name not in WAITING_THREADS for name in names) == 1
 
 
-def play_apart(seed: int, prepared: Path, *, fresh: bool) -> Case:
-    """Spoil a copy of the folder and run the command, both in another process; judge what it left."""
+def play_apart(seed: int, prepared: Path, *, fresh: bool, faults: bool = False) -> Case:
+    """Spoil a copy of the folder and run the command, both in another process; judge what it left.
+
+    ``faults``: a command that recognises data faults, with some there to be recognised.
+    """
     chance = random.Random(seed)
-    command = chance.choice(list(CASES))
+    command = chance.choice([one for one in CASES if one in fuzz_faults.FAULTY or not faults])
+    faults = faults or (command in fuzz_faults.FAULTY and chance.random() < fuzz_faults.SHARE)
     with tempfile.TemporaryDirectory() as place:
         folder, note = Path(place) / "case", Path(place) / "arguments.json"
         shutil.copytree(prepared, folder)
 
         def work() -> int:
+            if faults:
+                fuzz_faults.stage(folder, command, chance)
             arguments = CASES[command](folder, chance)
             note.write_text(json.dumps(arguments), encoding="utf-8")
             os.chdir(folder)
@@ -82,7 +93,12 @@ def play_apart(seed: int, prepared: Path, *, fresh: bool) -> Case:
         outcome, seconds = run_apart(work, Path(place))
         arguments = json.loads(note.read_text(encoding="utf-8")) if note.exists() else []
         why = judge(folder, outcome, seconds) if note.exists() else f"was not spoilt: {outcome.err[-300:]}"
-    return Case(seed, " ".join(command), outcome.code, round(seconds, 2), fresh, arguments, why)
+    return Case(seed, " ".join(command), outcome.code, round(seconds, 2), fresh, arguments, why, faults, _said(outcome))
+
+
+def _said(outcome: Outcome) -> str:
+    lines = [line for line in outcome.err.splitlines() if line.startswith("backslide: ")]
+    return lines[0][:200] if lines and outcome.code == 2 else ""
 
 
 def run_apart(work: Callable[[], int], place: Path) -> tuple[Outcome, float]:

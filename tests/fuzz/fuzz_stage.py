@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from io import StringIO
 from pathlib import Path
 
+import fuzz_faults
 import joblib
 import numpy as np
 import polars as pl
@@ -125,6 +126,7 @@ def build(folder: Path) -> Path:
             )
             if place >= 40:  # the others wait to be labelled
                 recorder.label(id=row["id"], value=row["label"])
+    fuzz_faults.build(folder)
     for command in PREPARATION:
         done = backslide(folder, *command)
         assert done.code in (0, 1), (command, done)

@@ -1,7 +1,8 @@
 """The long run: ``make fuzz``, or ``python tests/fuzz/run.py --cases 2000 --seed 1 --into docs/reliability.md``.
 
 Prints what broke with its seed, and the counts by command as a Markdown table. A run that was ended goes on where it stopped, as
-long as the generator is the same; ``--again`` plays those that broke once more. ``--only SEED`` plays one case.
+long as the generator is the same; ``--again`` plays those that broke once more. ``--only SEED`` plays one case. With ``--faults``
+every case has data faults to be recognised, otherwise a share of the cases of the commands that do.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def main() -> int:
     warnings.simplefilter("ignore")  # hostile input makes libraries warn
     first = chosen.seed * 1_000_000
     seeds = range(first, first + chosen.cases) if chosen.only is None else range(chosen.only, chosen.only + 1)
-    results: Path = chosen.results or RESULTS / f"seed-{chosen.seed}.jsonl"
+    results: Path = chosen.results or RESULTS / f"seed-{chosen.seed}{'-faults' * chosen.faults}.jsonl"
     known = {} if chosen.only is not None else _known(results, again=chosen.again)
     cases = [known[seed] for seed in seeds if seed in known]
     if cases:
@@ -47,7 +48,7 @@ def main() -> int:
         done, _ = run_apart(lambda: 0 if stage.build(prepared) else 1, Path(place))
         if done.code != 0:
             raise SystemExit(f"the folder could not be prepared: {done.err}")
-        for case in _play([seed for seed in seeds if seed not in known], prepared, chosen.jobs):
+        for case in _play([seed for seed in seeds if seed not in known], prepared, chosen.jobs, chosen.faults):
             cases.append(case)
             if chosen.only is None:
                 _append(results, case)
@@ -69,6 +70,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--cases", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", type=int, metavar="SEED")
+    parser.add_argument("--faults", action="store_true", help="only cases with data faults")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--results", type=Path, help="one line a case; default: build/fuzz/seed-SEED.jsonl")
     parser.add_argument("--again", action="store_true", help="play what broke once more")
@@ -76,7 +78,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _play(seeds: Sequence[int], prepared: Path, jobs: int) -> Iterator[Case]:
+def _play(seeds: Sequence[int], prepared: Path, jobs: int, faults: bool) -> Iterator[Case]:
     """Every case by a process that waits for it and judges it, ``jobs`` at once; in the order in which they end."""
     running: dict[int, tuple[int, Path]] = {}
     with tempfile.TemporaryDirectory() as place:
@@ -91,16 +93,16 @@ def _play(seeds: Sequence[int], prepared: Path, jobs: int) -> Iterator[Case]:
                     break
             if seed is not None:
                 answer = Path(place) / str(seed)
-                running[_begin(seed, prepared, answer)] = seed, answer
+                running[_begin(seed, prepared, answer, faults)] = seed, answer
 
 
-def _begin(seed: int, prepared: Path, answer: Path) -> int:
+def _begin(seed: int, prepared: Path, answer: Path, faults: bool) -> int:
     fresh = seed % FRESH == 0 or not forks_safely()
     process = os.fork()
     if process:
         return process
     try:
-        answer.write_text(line_of(play_apart(seed, prepared, fresh=fresh), ""), encoding="utf-8")
+        answer.write_text(line_of(play_apart(seed, prepared, fresh=fresh, faults=faults), ""), encoding="utf-8")
     except BaseException as error:
         print(f"case {seed} could not be judged: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
         os._exit(1)
@@ -141,15 +143,19 @@ def _table(cases: Sequence[Case]) -> str:
     for name in (" ".join(command) for command in CASES):
         codes = [counts[name, code] for code in (0, 1, 2)]
         total = sum(case.command == name for case in cases)
+        if not total:
+            continue
         lines.append(f"| `{name}` | {total} | " + " | ".join(map(str, codes)) + " |")
     broken = sum(case.why is not None for case in cases)
     fresh = sum(case.fresh for case in cases)
+    faults = sum(case.faults for case in cases)
     mean = sum(case.seconds for case in cases) / max(len(cases), 1)
     return "\n".join(
         [
             *lines,
             "",
-            f"{len(cases):,} cases, {broken} broke a promise. {fresh:,} began as a new interpreter, the others as a fork; "
+            f"{len(cases):,} cases, {broken} broke a promise. {faults:,} had data faults to be recognised. "
+            f"{fresh:,} began as a new interpreter, the others as a fork; "
             f"{mean:.1f} processor seconds each.",
         ]
     )

@@ -10,14 +10,18 @@ import numpy as np
 import polars as pl
 import pytest
 
-from backslide.causes.screening import ScreenedFault
+from backslide.causes.pricing.materiality import Scale
+from backslide.causes.screening import ScreenedFault, harm_of
 from backslide.contracts.cause import CauseKind
 from backslide.contracts.config import Settings
+from backslide.contracts.finding import Estimate
 from backslide.contracts.watch import Level, WatchReport
 from backslide.jobs.watch import settings_key, watch
 from backslide.monitor.detect import Rules
 from backslide.monitor.fault_readings import FaultReading
 from backslide.monitor.fault_streams import fault_histories
+from backslide.monitor.publish import mean_harm
+from backslide.stats.change.effect import Effect
 from backslide.stats.metrics.metric import METRICS
 from backslide.store.database import Database, open_database
 from backslide.store.memory import Book
@@ -188,6 +192,17 @@ def test_one_clear_reading_is_an_alarm_and_an_unclear_one_an_early_sign():
     assert raised([unclear] * 30) == [(Level.WATCH, 0, None)]
     assert raised([unclear] * 3 + [reading(seen())]) == [(Level.ALARM, 3, None)]
     assert raised([reading(seen(0.0, -0.01, harmful=False))] * 9) == []
+
+
+def test_a_harm_without_an_interval_is_published_without_one():
+    """The model answers no row any more, so that no replicate tells how far the harm may be off."""
+    scale = Scale(METRICS["accuracy"], None, 0.01)
+    alone = harm_of(Effect(-0.75, np.full(50, np.nan)), scale)
+    assert alone == (0.75, None, None)
+    assert harm_of(Effect(float("nan"), np.zeros(50)), scale) == harm_of(None, scale) == (None, None, None)
+    without, within = replace(seen(), harm=0.75, low=None, high=None), replace(seen(), harm=0.25, low=0.125, high=0.5)
+    assert mean_harm([without, within]) == Estimate(estimate=0.5)
+    assert mean_harm([within, replace(within, harm=None)]) == Estimate(estimate=0.25, low=0.125, high=0.5)
 
 
 def test_looks_by_the_hour_call_at_the_first_clear_reading_as_looks_by_the_day_do():

@@ -18,6 +18,7 @@ from backslide.causes.pricing.materiality import Scale
 from backslide.causes.search import open_bench, price_all
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.segments import columns_of
+from backslide.stats.change.effect import Effect
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,7 @@ def screen(case: Case) -> list[ScreenedFault]:
 
 
 def _screened(fault: Fault, scale: Scale, clock: str | None) -> ScreenedFault:
-    price = fault.points
-    harm = low = high = None
-    if price is not None and np.isfinite(price.value):
-        harm = scale.harm(price)
-        low, high = sorted(scale.target.harm(end) for end in price.bounds)
+    harm, low, high = harm_of(fault.points, scale)
     words = "; ".join(h.seen for h in fault.hypotheses)
     if fault.log_only:
         words += "; only in the log: the model was given the values as they were before"
@@ -80,3 +77,11 @@ def _screened(fault: Fault, scale: Scale, clock: str | None) -> ScreenedFault:
         harm is not None and harm >= scale.min_effect and materiality.matters(fault, scale),
         marked=fault.segment is not None and clock not in columns_of(fault.segment),
     )
+
+
+def harm_of(price: Effect | None, scale: Scale) -> tuple[float | None, float | None, float | None]:
+    """A price as harm with its interval; None where there is none, as where no replicate held rows enough for the metric."""
+    if price is None or not np.isfinite(price.value):
+        return None, None, None
+    ends = sorted(scale.target.harm(end) for end in price.bounds)
+    return scale.harm(price), *(ends if np.isfinite(ends).all() else (None, None))

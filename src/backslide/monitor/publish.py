@@ -8,6 +8,7 @@ from datetime import datetime
 
 import numpy as np
 
+from backslide.causes.screening import ScreenedFault
 from backslide.contracts import say
 from backslide.contracts.config import Settings
 from backslide.contracts.finding import Estimate
@@ -161,11 +162,6 @@ def _labels(look: Look) -> Labels:
 
 def _fault(history: FaultHistory, grid: PeriodGrid) -> InputFault:
     one, track = history.latest, history.track
-    priced = [hit for hit in history.hits.values() if hit.harm is not None]
-    harm = None
-    if priced:
-        mean = [float(np.mean([value for hit in priced if (value := getattr(hit, end)) is not None])) for end in ENDS]
-        harm = Estimate(estimate=mean[0], low=mean[1], high=mean[2])
     return InputFault(
         stream=track.followed.name,
         kind=one.kind.value,
@@ -177,12 +173,19 @@ def _fault(history: FaultHistory, grid: PeriodGrid) -> InputFault:
         last=grid.label(max(history.hits)),
         periods=len(history.hits),
         share_of_rows=one.share_of_rows,
-        harm=harm,
+        harm=mean_harm(list(history.hits.values())),
         level=track.level,
     )
 
 
-ENDS = ("harm", "low", "high")
+def mean_harm(hits: Sequence[ScreenedFault]) -> Estimate | None:
+    """Over the periods that could be priced; without an interval where any of them has none."""
+    priced = [(hit.harm, hit.low, hit.high) for hit in hits if hit.harm is not None]
+    if not priced:
+        return None
+    harm, *ends = ([one for one in column if one is not None] for column in zip(*priced, strict=True))
+    low, high = (float(np.mean(end)) if len(end) == len(priced) else None for end in ends)
+    return Estimate(estimate=float(np.mean(harm)), low=low, high=high)
 
 
 def _stream(track: Track, grid: PeriodGrid, mutes: Sequence[Mute], last: int) -> Stream:
