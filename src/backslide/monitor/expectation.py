@@ -23,8 +23,8 @@ from backslide.contracts.watch import EstimatedPerformance
 from backslide.engine.columns import names
 from backslide.engine.columns.design_matrix import Design, make_design
 from backslide.engine.columns.pair import Pair
+from backslide.engine.columns.sample import sample_groups
 from backslide.engine.roles.outcomes import Outcomes, outcomes
-from backslide.engine.sources.errors import reading
 from backslide.monitor.periods import PERIOD, PeriodGrid
 from backslide.monitor.sums import Moments
 from backslide.stats.drift.boosting import regress
@@ -119,12 +119,11 @@ def of_later(expectation: Expectation, case: Case, frame: pl.LazyFrame, wanted: 
     scores = {names.score(label) for label in case.problem.classes}
     needed = {*expectation.design.columns, names.PREDICTION, *scores}
     columns = [c for c in frame.collect_schema().names() if c in needed]
-    sampled = frame.filter(pl.col(PERIOD).is_in(list(wanted))).select(*columns, PERIOD)
-    sampled = sampled.filter(pl.int_range(pl.len()).shuffle(seed=0).over(PERIOD) < MOST_ROWS)
-    with reading():
-        rows = sampled.collect()
-    if rows.height == 0:
+    later = frame.filter(pl.col(PERIOD).is_in(list(wanted))).select(*columns, PERIOD)
+    parts = sample_groups(later, PERIOD, MOST_ROWS, seed=0)
+    if not parts:
         return {}
+    rows = pl.concat(parts[number] for number in sorted(parts))
     return _moments(rows[PERIOD].to_numpy(), expectation.of(rows, outcomes(rows, case.problem)))
 
 
