@@ -64,6 +64,13 @@ def test_a_column_without_any_value(months, kept):
 
 
 @pytest.mark.sample(2)
+def test_a_column_of_nothing_but_infinity_is_lost_and_not_frozen(months):
+    reference, current = months
+    diagnosis = diagnosed(reference, current.with_columns(income=pl.lit(float("inf"))), quick=True)
+    assert "missing_values" in kinds(diagnosis)
+    assert "frozen_feature" not in kinds(diagnosis)
+
+
 @pytest.mark.parametrize("metric", ["log_loss", "brier", "balanced_accuracy", "weighted_f1", "macro_precision"])
 def test_every_headline_names_the_same_cause(months, metric):
     diagnosis = diagnosed(*months, metric=metric, quick=True)

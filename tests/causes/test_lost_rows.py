@@ -70,6 +70,14 @@ def test_a_host_that_no_model_sees():
     assert (loss.features, loss.segment) == ((), "host = 'b'")
 
 
+def test_a_column_that_held_no_number_hides_no_loss():
+    months_of = (m.with_columns(logged=pl.lit(None, pl.Float64)) for m in months(3))
+    reference, current = months_of
+    current = current.with_columns(logged=pl.lit(1.0))
+    (loss,) = losses_in(diagnosed(reference, current.filter(~LOST[0][0]), features=[*worlds.FEATURES, "logged"]))
+    assert loss.features == ("channel",)
+
+
 def test_it_is_priced_before_labels_come():
     reference, current = months(4)
     left = current.filter(pl.col("channel") != "web").with_columns(label=pl.lit(None, pl.String))

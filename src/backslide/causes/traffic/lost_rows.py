@@ -197,6 +197,8 @@ def _levels_of(pair: Pair, unit: str) -> MarkerLevels:
 def _lost_range(case: Case, pair: Pair) -> Iterator[_LostSegment]:
     """One end of the range of a number, cut where the current values end."""
     ref, cur = pair.numbers
+    if not len(pair.finite[0]):
+        return
     edges = np.unique(np.quantile(pair.finite[0], np.arange(1, BINS) / BINS))
     codes = [np.where(np.isfinite(x), np.searchsorted(edges, x, "right"), -1) for x in (ref, cur)]
     gone = _gone(case, codes[0], codes[1], len(edges) + 1)

@@ -119,9 +119,7 @@ class FrozenFeature(LostValues):
 
 @once
 def _constant_value(pair: Pair, reference: Side) -> object | None:
-    known = pair.current.drop_nulls()
-    if known.dtype.is_float():
-        known = known.drop_nans()
+    known = pair.current.filter(pl.Series(~pair.missing[1]))  # nothing but infinity is lost, not frozen
     if len(known) < max(30, 0.5 * len(pair.current)) or known.n_unique() != 1:
         return None
     text = pair.texts[1][~pair.missing[1]][0]
