@@ -128,11 +128,12 @@ def _extra(pair: Pair) -> float | None:
     if min(len(ref), len(cur)) < edit.MIN_ROWS:
         return None
     before, after = _spread(ref), _spread(cur)
-    if before <= 0 or after < MIN_SPREAD * before:
+    if before <= 0 or after < MIN_SPREAD * before or not np.isfinite(after):
         return None
     if ks_p_value(ks(ref, cur), len(ref), len(cur)) > MOVED_P:
         return None
-    return _fitted(ref, cur, float(np.sqrt(after**2 - before**2)))
+    # Of a ratio: squares of numbers near 1e308 leave the range of floats.
+    return _fitted(ref, cur, after * float(np.sqrt(1 - (before / after) ** 2)))
 
 
 def _fitted(ref: Floats, cur: Floats, about: float) -> float:
