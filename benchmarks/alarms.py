@@ -24,7 +24,8 @@ from scipy.signal import lfilter
 
 from backslide.contracts.watch import Level
 from backslide.monitor.detect import Rules, track
-from backslide.monitor.streams import HEADLINE_SHARE, MonitoredStream
+from backslide.monitor.stream import MonitoredStream
+from backslide.monitor.streams import HEADLINE_SHARE
 from backslide.stats.change.sequential import Periods
 
 REFERENCE, YEAR = 56, 365

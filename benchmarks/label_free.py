@@ -32,7 +32,7 @@ from backslide.engine.window import open_windows
 from backslide.jobs.watch import ESTIMATED_ROWS
 from backslide.monitor.expectation import estimate_performance
 from backslide.monitor.periods import PeriodGrid
-from backslide.monitor.streams import summed_metric
+from backslide.monitor.stream import summed_metric
 
 SETS = {
     "electricity": ("price_change", "UP", ("nsw_price", "vic_price", "vic_demand", "transfer"), "timestamp"),

@@ -36,7 +36,8 @@ from backslide.monitor.fault_readings import FaultReading
 from backslide.monitor.fault_streams import Precedents, fault_histories
 from backslide.monitor.periods import PeriodGrid
 from backslide.monitor.rows import open_both, open_rows
-from backslide.monitor.streams import Ledger, Subject, follow
+from backslide.monitor.stream import Ledger, Subject
+from backslide.monitor.streams import follow
 from backslide.monitor.subject import subject_of
 from backslide.monitor.sums import Sums, sums_of_reference
 from backslide.stats.metrics.metric import METRICS, Metric

@@ -7,7 +7,7 @@ import pytest
 
 from backslide.contracts.watch import Level
 from backslide.monitor.detect import Rules, Track, track
-from backslide.monitor.streams import MonitoredStream
+from backslide.monitor.stream import MonitoredStream
 from backslide.stats.change.sequential import Periods
 
 

@@ -18,7 +18,8 @@ from backslide.contracts.watch_settings import WatchSettings
 from backslide.engine.roles.problem import Problem
 from backslide.monitor.collect import SumPlan, gather
 from backslide.monitor.periods import PERIOD, PeriodGrid
-from backslide.monitor.streams import Ledger, Subject, corrected_level, follow
+from backslide.monitor.stream import Ledger, Subject
+from backslide.monitor.streams import corrected_level, follow
 from backslide.monitor.sums import Sums
 
 CLASSES = ("default", "paid")

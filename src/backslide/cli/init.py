@@ -164,6 +164,10 @@ def configuration(
         "# With the model at hand, causes are verified by undoing them and scoring again.",
         "# [artifacts]",
         _line("# reference_model", '"model.skops"', "or .joblib or module:function, with trusted = true"),
+        "",
+        "# backslide watch follows performance and data faults; values of features are followed where they are named.",
+        "# [watch]",
+        _line("# features", '["..."]', "level and spread of numbers, shares of categories; names or patterns"),
     ]
     return "\n".join(lines) + "\n"
 

@@ -34,6 +34,9 @@ StreamKind = Literal[
     "confidence",
     "missing",
     "unknown",
+    "level",
+    "spread",
+    "share",
     "corrections",
 ]
 

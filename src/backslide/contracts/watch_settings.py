@@ -68,6 +68,8 @@ class WatchSettings(SettingsSection):
     """Whether performance is estimated before labels come."""
     faults: bool = True
     """Whether the rows of each new period are read for data faults, which are priced before labels come."""
+    features: tuple[str, ...] = ()
+    """Features whose own values are followed as well, by name or pattern: level and spread of numbers, shares of categories."""
     canary: CanarySettings | None = None
     reports: str | None = None
     """Folder for the report of each diagnosis, as HTML."""

@@ -46,8 +46,9 @@ from backslide.monitor.stored_reference import (
     sums_of,
     with_known_classes,
 )
-from backslide.monitor.streams import ESTIMATE, Ledger, Subject, follow, summed_metric
-from backslide.monitor.subject import subject_of
+from backslide.monitor.stream import ESTIMATE, Ledger, Subject, summed_metric
+from backslide.monitor.streams import follow
+from backslide.monitor.subject import as_learned, subject_of
 from backslide.monitor.sums import Sums, sums_of_reference, whole_periods, with_moments
 from backslide.stats.change.sequential import MIN_REFERENCE
 from backslide.stats.threads import one_blas_thread
@@ -122,6 +123,7 @@ def watch(
 def settings_key(settings: Settings) -> Json:
     """The settings under which periods are comparable; with others, watching starts anew."""
     watch = settings.watch.model_dump(mode="json", include={"period", "label_share", "label_age", "estimate"})
+    watch |= settings.watch.model_dump(mode="json", include={"features"}, exclude_defaults=True)
     model = settings.model.model_dump(mode="json")
     written = settings.data.model_dump(mode="json", exclude_defaults=True, exclude={"source"})
     written |= {key: value for key in ("timestamp_format", "timestamp_zone") if (value := model.pop(key)) is not None}
@@ -189,7 +191,8 @@ class _Inspection:
                     self.book.keep_reference(data)
         try:
             self.ages, self.reference = Ages(**data["ages"]), sums_of_reference(data["sums"])
-        except (KeyError, TypeError):
+            self.subject, self.wanted = as_learned(self.subject, self.wanted, data)
+        except (AttributeError, KeyError, TypeError, ValueError):
             raise damaged("what was learned from the reference cannot be read") from None
 
     def _settled(self, last: int) -> bool:
@@ -219,7 +222,8 @@ class _Inspection:
             sample = expectation.sample_periods(self.case, self.grid)
             if sample is not None:
                 sums["inputs"] = with_moments(inputs, ESTIMATE, expectation.of_reference(self.expected, sample))
-        return {
+        values = {"values": self.wanted.values.to_dict()} if self.settings.watch.features else {}
+        return values | {
             "ages": ages.to_dict(),
             "sums": {kind: {str(n): s.to_dict() for n, s in of.items()} for kind, of in sums.items()},
         }
@@ -376,7 +380,7 @@ class _Inspection:
         metric = self.subject.headline.name
         if metric != self.both.problem.metric:
             notes.append(f"{self.both.problem.metric} is not a sum over rows; {metric} is monitored instead")
-        notes += self._completeness()
+        notes += [*self.subject.values.notes, *self._completeness()]
         notes += [note for one in (self.faults, self.canary) if one is not None for note in one.notes]
         present = float(self.grid.number(self.present)) if self.grid.timed else 0.0
         return tuple(label_notes(self.rows, self.ages, present, later, self.both.problem.classes)), tuple(notes)
@@ -384,14 +388,12 @@ class _Inspection:
     def _completeness(self) -> list[str]:
         """Periods without rows, rows that came again, and rows of periods that had been judged."""
         judged = {n: s.rows for n, s in self.later("inputs").items()}
-        notes = completeness.latecomers(self.grid, self.held, judged)
+        present = self.grid.number(self.present) if self.grid.timed and not self.replay else None
+        notes = completeness.period_notes(
+            self.grid, self.held, judged, self.reference["inputs"], self.subject.holidays, self.last, present
+        )
         if self.last is None:
             return notes
-        if self.grid.timed:
-            if not self.replay:
-                notes = completeness.silence(self.grid, self.last, self.grid.number(self.present)) + notes
-            numbers = [n for n in self.held if n <= self.last]
-            notes += completeness.gaps(self.grid, self.reference["inputs"], numbers, self.subject.holidays)
         frame = with_periods(self.both.current, self.grid, reference=False)
         column = None if self.rows.stored_later is not None else self.settings.model.id
         return notes + completeness.repeated_rows(frame, column, self.held)

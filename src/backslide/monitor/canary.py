@@ -25,7 +25,8 @@ from backslide.engine.roles.outcomes import Outcomes
 from backslide.models.load import load_model
 from backslide.monitor.detect import Rules, Signal, Track
 from backslide.monitor.periods import PeriodGrid
-from backslide.monitor.streams import CANARY_SHARE, MonitoredStream
+from backslide.monitor.stream import MonitoredStream
+from backslide.monitor.streams import CANARY_SHARE
 from backslide.stats.change.sequential import KAPPA, Periods, alarm_limit
 from backslide.store.memory import Book, damaged
 

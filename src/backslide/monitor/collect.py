@@ -11,6 +11,7 @@ import polars as pl
 from backslide.engine.columns import names
 from backslide.engine.columns.segments import condition
 from backslide.engine.sources.errors import reading
+from backslide.monitor.feature_values import NO_VALUES, FeatureValues, level_name, square_name, value_name
 from backslide.monitor.periods import PERIOD
 from backslide.monitor.sums import Moments, Sums
 
@@ -33,6 +34,8 @@ class SumPlan:
     """Category column -> its values in the reference."""
     source: str | None = None
     """Column of who gave the label."""
+    values: FeatureValues = NO_VALUES
+    """Features whose values are summed."""
 
 
 REVIEW = "review"
@@ -48,7 +51,9 @@ def gather(frame: pl.LazyFrame, wanted: SumPlan) -> dict[int, Sums]:
     quantities = [q for q in wanted.quantities if q in columns]
     features = [c for c in wanted.features if c in columns]
     known = {c: v for c, v in wanted.vocabularies.items() if c in columns}
-    tables = [frame.group_by(PERIOD).agg(_inputs(quantities, features, known, wanted, columns))]
+    summed = _value_expressions(wanted.values, columns)
+    inputs = _inputs(quantities, features, known, wanted, columns)
+    tables = [frame.group_by(PERIOD).agg([*inputs, *(e for value in summed.values() for e in value)])]
     parts = [frame.filter(condition(expression)) for expression in wanted.segments]
     tables += [part.group_by(PERIOD).agg(_quantities(quantities, columns)) for part in parts]
     counted = wanted.classification and {names.LABEL, names.PREDICTION} <= columns
@@ -77,7 +82,7 @@ def gather(frame: pl.LazyFrame, wanted: SumPlan) -> dict[int, Sums]:
             whole.labelled,
             int(row.get("corrected") or 0),
             whole.cells,
-            whole.moments,
+            whole.moments | _moments(row, list(summed)),
             segments,
             {c: int(row[f"missing {c}"]) for c in features},
             {c: int(row[f"unknown {c}"]) for c in known},
@@ -113,6 +118,27 @@ def _inputs(
     return expressions
 
 
+def _value_expressions(values: FeatureValues, columns: set[str]) -> dict[str, list[pl.Expr]]:
+    """Rows, sum and sum of squares of what is followed of features, by its name."""
+    found: dict[str, pl.Expr] = {}
+    for column, scale in values.numbers.items():
+        if column in columns:
+            value = scale.expression(column)
+            found |= {value_name(column): value, square_name(column): value * value}
+    for column, levels in values.levels.items():
+        if column in columns:
+            text = pl.col(column).cast(pl.String)
+            found |= {level_name(column, level): (text == level).cast(pl.Float64) for level in levels}
+    return {
+        name: [
+            value.count().alias(f"n {name}"),
+            value.sum().alias(f"sum {name}"),
+            (value * value).sum().alias(f"square {name}"),
+        ]
+        for name, value in found.items()
+    }
+
+
 def _by_period(table: pl.DataFrame) -> dict[int, Counter[tuple[str, str]]]:
     counts: dict[int, Counter[tuple[str, str]]] = {}
     for number, label, prediction, n in table.iter_rows():
@@ -122,9 +148,12 @@ def _by_period(table: pl.DataFrame) -> dict[int, Counter[tuple[str, str]]]:
 
 
 def _sums(row: dict[str, float], quantities: list[str], cells: Counter[tuple[str, str]]) -> Sums:
-    moments: dict[str, Moments] = {
+    return Sums(int(row["rows"]), int(row.get("labelled") or 0), 0, cells, _moments(row, quantities))
+
+
+def _moments(row: dict[str, float], quantities: list[str]) -> dict[str, Moments]:
+    return {
         name: (float(row[f"n {name}"]), float(row[f"sum {name}"]), float(row[f"square {name}"]))
         for name in quantities
         if row[f"n {name}"]
     }
-    return Sums(int(row["rows"]), int(row.get("labelled") or 0), 0, cells, moments)

@@ -21,6 +21,34 @@ MOST_ROWS = 5_000_000
 """Of these periods together, so that their ids fit into memory; of a larger log fewer periods are looked at."""
 
 
+def period_notes(
+    grid: PeriodGrid,
+    held: Mapping[int, int],
+    judged: Mapping[int, int],
+    reference: Collection[int],
+    holidays: Collection[int],
+    last: int | None,
+    present: int | None,
+) -> list[str]:
+    """Sentences about rows that came late and periods without any.
+
+    Args:
+        grid: the periods.
+        held: rows of each period after the reference, as they are now.
+        judged: the same as they were when it was judged.
+        reference: numbers of the reference's periods with rows.
+        holidays: numbers of periods that are left out anyway.
+        last: the last complete period.
+        present: the one that is going on; None in a replay.
+    """
+    notes = latecomers(grid, held, judged)
+    if last is None or not grid.timed:
+        return notes
+    if present is not None:
+        notes = silence(grid, last, present) + notes
+    return notes + gaps(grid, reference, [n for n in held if n <= last], holidays)
+
+
 def silence(grid: PeriodGrid, last: int, present: int) -> list[str]:
     """A sentence where the log has not been written for a while."""
     if present - last <= SILENT:

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from backslide.contracts.watch import Level
-from backslide.monitor.streams import MonitoredStream
+from backslide.monitor.stream import MonitoredStream
 from backslide.stats.change.sequential import (
     Alarm,
     Baseline,

@@ -28,7 +28,8 @@ from backslide.contracts import say
 from backslide.contracts.watch import Level
 from backslide.monitor.detect import Rules, Signal, Track
 from backslide.monitor.fault_readings import FaultReading
-from backslide.monitor.streams import FAULT_SHARE, MonitoredStream
+from backslide.monitor.stream import MonitoredStream
+from backslide.monitor.streams import FAULT_SHARE
 from backslide.stats.change.sequential import Periods, alarm_limit
 from backslide.stats.metrics.metric import Metric
 

@@ -27,6 +27,9 @@ ORDER: tuple[StreamKind, ...] = (
     "corrections",
     "missing",
     "unknown",
+    "level",
+    "spread",
+    "share",
     "confidence",
 )
 """Which member speaks for an incident."""
@@ -198,7 +201,7 @@ def sentence(member: IncidentMember, grid: PeriodGrid) -> str:
     size = say.change(one.change, share=followed.share)
     shown = (say.percent(before), say.percent(mean)) if followed.share else (say.number(before), say.number(mean))
     verb = "fell" if fell else "rose"
-    plural = followed.kind in ("missing", "unknown")
+    plural = followed.kind in ("missing", "unknown", "share")
     what = f"the share of {followed.words}" if plural else followed.words
     return say.sentence(f"{what} {verb} by {size}, from {shown[0]} to {shown[1]}, since {since}{early}")
 

@@ -9,7 +9,8 @@ from backslide.contracts.config import Settings
 from backslide.contracts.watch import EstimatedPerformance
 from backslide.monitor.expectation import Expectation, estimate_performance
 from backslide.monitor.rows import PeriodRows, between, open_both
-from backslide.monitor.streams import Ledger, Subject, follow
+from backslide.monitor.stream import Ledger, Subject
+from backslide.monitor.streams import follow
 from backslide.monitor.sums import Sums
 from backslide.stats.change.sequential import Periods
 

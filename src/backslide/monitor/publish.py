@@ -32,7 +32,8 @@ from backslide.monitor.incidents import Group, finding_of, identity, incident, m
 from backslide.monitor.labels import Ages
 from backslide.monitor.marks import with_marks
 from backslide.monitor.periods import PeriodGrid
-from backslide.monitor.streams import HEADLINE_SHARE, Ledger, Subject, corrected_level
+from backslide.monitor.stream import Ledger, Subject
+from backslide.monitor.streams import HEADLINE_SHARE, corrected_level
 from backslide.store.memory import Book, Mute
 
 RECENT = 7

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from backslide.monitor.detect import Track
-from backslide.monitor.streams import Ledger
+from backslide.monitor.stream import Ledger
 from backslide.monitor.sums import Sums
 from backslide.store.memory import Json
 

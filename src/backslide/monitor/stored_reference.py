@@ -20,6 +20,7 @@ from backslide.engine.sources.errors import reading
 from backslide.engine.stored_window import StoredPeriod, StoredWindow
 from backslide.engine.window import Window, WindowPair
 from backslide.monitor.collect import MOST_VOCABULARY, SumPlan, gather
+from backslide.monitor.feature_values import level_name
 from backslide.monitor.periods import PERIOD, PeriodGrid
 from backslide.monitor.rows import SERVED, PeriodRows, with_periods
 from backslide.monitor.sums import Moments, Sums
@@ -55,14 +56,28 @@ def _sums_of_day(profile: Profile, wanted: SumPlan) -> Sums:
         for expression, part in parts.items()
         if expression in wanted.segments and part.rows
     }
+    sums = _sums_of(whole, profile, wanted)
     return replace(
-        _sums_of(whole, profile, wanted),
+        sums,
+        moments=sums.moments | _shares(profile, wanted),
         segments=segments,
         missing={c: profile.columns[c].missing for c in wanted.features if c in profile.columns},
         unknown={
             c: _unknown(profile.columns[c], words) for c, words in wanted.vocabularies.items() if c in profile.columns
         },
     )
+
+
+def _shares(profile: Profile, wanted: SumPlan) -> dict[str, Moments]:
+    """Rows that hold a category that is followed, among those that hold any."""
+    found: dict[str, Moments] = {}
+    for name, levels in wanted.values.levels.items():
+        column = profile.columns.get(name)
+        among = 0 if column is None else sum(column.levels.values()) + column.rest_rows
+        if column is not None and among:
+            rows = {level: float(column.levels.get(level, 0)) for level in levels}
+            found |= {level_name(name, level): (float(among), n, n) for level, n in rows.items()}
+    return found
 
 
 def _unknown(column: ColumnProfile, vocabulary: tuple[str, ...]) -> int:

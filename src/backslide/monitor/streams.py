@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -14,14 +14,26 @@ from backslide.contracts import say
 from backslide.contracts.watch import StreamKind
 from backslide.engine.columns import names
 from backslide.engine.roles.problem import Problem
+from backslide.monitor.feature_streams import feature_streams
+from backslide.monitor.stream import (
+    ESTIMATE,
+    QUANTITY,
+    Ledger,
+    MonitoredStream,
+    PeriodSums,
+    Subject,
+    mean_stream,
+    periods_of,
+    share_stream,
+    spread_of,
+    total_of,
+)
 from backslide.monitor.sums import Sums
-from backslide.stats.change.sequential import MIN_REFERENCE, Periods
+from backslide.stats.change.sequential import MIN_REFERENCE
 from backslide.stats.metrics.metric import (
-    METRICS,
     Floats,
     Metric,
     class_metric,
-    expected_cost,
     gradient,
     macro_f1_over,
     mean,
@@ -40,101 +52,15 @@ MOST_CLASSES = 20
 MOST_FEATURES = 200
 OTHER = "\0other"
 """Stands for every label that the reference does not hold."""
-ESTIMATE = "__estimate"
-"""Moments of the headline's expected influence of each row; see ``monitor.expectation``."""
-
-
-@dataclass(frozen=True)
-class MonitoredStream:
-    """One stream, before and after the reference ended."""
-
-    name: str
-    kind: StreamKind
-    words: str
-    reference: Periods
-    later: Periods
-    row_variance: float
-    share: bool
-    signs: tuple[int, ...]
-    """Directions that are worse: +1 up, -1 down; both where any change is worth a look."""
-    material: float
-    """The change that matters, in the stream's unit."""
-    budget: float = 0.0
-    """Share of the false alarms that it may raise."""
-
-
-PeriodSums = tuple[dict[int, Sums], dict[int, Sums]]
-"""By period: of the reference, and after it."""
-
-
-@dataclass(frozen=True)
-class Ledger:
-    """Sums by period of the reference and after it: of inputs, and of labels at two ages."""
-
-    inputs: PeriodSums
-    labels: PeriodSums
-    mature: PeriodSums | None
-    """None where labels have all come at the first age already."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What the streams are about."""
-
-    problem: Problem
-    segments: tuple[str, ...]
-    features: tuple[str, ...]
-    vocabularies: tuple[str, ...]
-    cycle: int
-    holidays: frozenset[int]
-    leave_out: tuple[str, ...]
-    corrections: bool
-    faults: bool = False
-    """Whether new rows are read for data faults, which then have their share of the budget."""
-    canary: bool = False
-    """Whether the model is asked about canary rows, likewise."""
-
-    @property
-    def headline(self) -> Metric:
-        """The metric that is followed: the configured one where it is a sum of rows, else its nearest relative."""
-        return summed_metric(self.problem)
-
-
-def summed_metric(problem: Problem) -> Metric:
-    """The headline, or where no sum gives it: log loss for metrics of ranks, root mean squared error for R²."""
-    name = problem.metric
-    if name == "expected_cost" and problem.costs is not None:
-        return expected_cost(problem.costs)
-    own = METRICS.get(name)
-    if not problem.classification:
-        return own if own is not None and own.rows != "variance" else METRICS["rmse" if name == "r2" else "mae"]
-    if own is not None and (own.rows == "counts" or name in ("log_loss", "brier")):
-        return own
-    return METRICS["log_loss" if problem.has_scores else "accuracy"]
-
-
-QUANTITY = {
-    "log_loss": names.LOG_LOSS,
-    "brier": names.BRIER,
-    "absolute": names.ABSOLUTE,
-    "squared": names.SQUARED,
-    "signed": names.ERROR,
-    "percentage": names.PERCENTAGE,
-    "cost": names.COST,
-}
-
-
-def quantities(problem: Problem) -> tuple[str, ...]:
-    """Row quantities that have to be summed."""
-    metric = summed_metric(problem)
-    own = QUANTITY.get(metric.rows)
-    shown = (names.CONFIDENCE,) if problem.classification else (names.PREDICTION,)
-    return tuple(dict.fromkeys((*([own] if own else []), *shown)))
 
 
 def follow(subject: Subject, ledger: Ledger) -> list[MonitoredStream]:
     """Every stream with enough reference, with its share of the budget."""
-    streams = [*_performance(subject, ledger), *_inputs(subject, ledger)]
+    streams = [
+        *_performance(subject, ledger),
+        *_inputs(subject, ledger),
+        *feature_streams(subject, ledger.inputs),
+    ]
     streams = [
         one
         for one in streams
@@ -151,7 +77,7 @@ def follow(subject: Subject, ledger: Ledger) -> list[MonitoredStream]:
 
 def _performance(subject: Subject, ledger: Ledger) -> Iterator[MonitoredStream]:
     problem, metric = subject.problem, subject.headline
-    total = _all(ledger.labels[0])
+    total = total_of(ledger.labels[0])
     if not total.labelled:
         return
     reading = _Reading.of(problem, metric, total)
@@ -159,7 +85,7 @@ def _performance(subject: Subject, ledger: Ledger) -> Iterator[MonitoredStream]:
     floor = problem.min_effect if metric.name == problem.metric else 0.01 if metric.share else 0.02 * abs(reading.level)
     yield reading.stream("performance", "performance", words, ledger.labels, subject, floor)
     if ledger.mature is not None:
-        late = _Reading.of(problem, metric, _all(ledger.mature[0]))
+        late = _Reading.of(problem, metric, total_of(ledger.mature[0]))
         yield late.stream("performance, all labels", "mature", f"{words}, all labels", ledger.mature, subject, floor)
     if problem.classification:
         for label in _classes(problem, total, len(ledger.labels[0])):
@@ -168,7 +94,7 @@ def _performance(subject: Subject, ledger: Ledger) -> Iterator[MonitoredStream]:
             yield own.stream(f"class:{label}", "class", say.metric(one.name), ledger.labels, subject, 0.02)
     for expression in subject.segments:
         part: PeriodSums = (_inside(ledger.labels[0], expression), _inside(ledger.labels[1], expression))
-        inside = _all(part[0])
+        inside = total_of(part[0])
         if inside.labelled >= MIN_CLASS_ROWS * max(len(part[0]), 1):
             own = _Reading.of(problem, metric, inside)
             yield own.stream(
@@ -177,10 +103,10 @@ def _performance(subject: Subject, ledger: Ledger) -> Iterator[MonitoredStream]:
 
 
 def _inputs(subject: Subject, ledger: Ledger) -> Iterator[MonitoredStream]:
-    problem, total = subject.problem, _all(ledger.inputs[0])
+    problem, total = subject.problem, total_of(ledger.inputs[0])
     headline = subject.headline
     if ESTIMATE in total.moments:
-        yield _mean_stream(
+        yield mean_stream(
             subject,
             "estimate",
             "estimate",
@@ -193,8 +119,8 @@ def _inputs(subject: Subject, ledger: Ledger) -> Iterator[MonitoredStream]:
         )
     shown, word = (names.CONFIDENCE, "confidence") if problem.classification else (names.PREDICTION, "prediction")
     if shown in total.moments:
-        material = 0.02 if problem.classification else 0.1 * _spread(total.moments[shown])
-        yield _mean_stream(
+        material = 0.02 if problem.classification else 0.1 * spread_of(total.moments[shown])
+        yield mean_stream(
             subject,
             word,
             "confidence",
@@ -207,7 +133,7 @@ def _inputs(subject: Subject, ledger: Ledger) -> Iterator[MonitoredStream]:
         )
     if subject.corrections and total.labelled:
         words = "share of labelled rows that reviewers corrected"
-        yield _share_stream(
+        yield share_stream(
             subject, "corrections", "corrections", words, ledger.labels, lambda s: (s.corrected, s.labelled)
         )
     columns: tuple[tuple[StreamKind, tuple[str, ...], str], ...] = (
@@ -217,7 +143,7 @@ def _inputs(subject: Subject, ledger: Ledger) -> Iterator[MonitoredStream]:
     for kind, names_of, words in columns:
         for name in names_of[:MOST_FEATURES]:
             counts = partial(_column_counts, kind, name)
-            yield _share_stream(subject, f"{kind}:{name}", kind, words.format(name), ledger.inputs, counts)
+            yield share_stream(subject, f"{kind}:{name}", kind, words.format(name), ledger.inputs, counts)
 
 
 def _column_counts(kind: str, column: str, sums: Sums) -> tuple[int, int]:
@@ -232,7 +158,7 @@ def corrected_level(subject: Subject, by_period: dict[int, Sums], chances: dict[
     metric = subject.headline
     if not chances or not by_period or not (metric.rows == "counts" or metric.cells is not None):
         return None
-    total = _all({n: by_period[n] for n in sorted(by_period)[-last:]})
+    total = total_of({n: by_period[n] for n in sorted(by_period)[-last:]})
     whole = _Reading.of(subject.problem, metric, total)
     cells: Counter[tuple[str, str]] = Counter()
     for (label, prediction), n in total.cells.items():
@@ -241,13 +167,6 @@ def corrected_level(subject: Subject, by_period: dict[int, Sums], chances: dict[
     sums, _, _ = _vector(whole.metric, whole.classes, replace(total, cells=cells))
     value = float(whole.metric.value(sums))
     return value if np.isfinite(value) else None
-
-
-def _all(sums: dict[int, Sums]) -> Sums:
-    total = Sums()
-    for one in sums.values():
-        total = total + one
-    return total
 
 
 def _inside(sums: dict[int, Sums], expression: str) -> dict[int, Sums]:
@@ -299,7 +218,7 @@ class _Reading:
     def stream(
         self, name: str, kind: StreamKind, words: str, pair: PeriodSums, subject: Subject, material: float
     ) -> MonitoredStream:
-        before, after = (_periods(side, self.value, subject) for side in pair)
+        before, after = (periods_of(side, self.value, subject) for side in pair)
         return MonitoredStream(
             name, kind, words, before, after, self.variance, self.metric.share, (-self.metric.sign,), material
         )
@@ -331,56 +250,3 @@ def _count_vector(metric: Metric, classes: tuple[str, ...], sums: Sums) -> tuple
             vector += n * row
             second += n * np.outer(row, row)
     return vector, rows, second
-
-
-def _periods(side: dict[int, Sums], value: Callable[[Sums], tuple[float, float]], subject: Subject) -> Periods:
-    numbers = [n for n in sorted(side) if n not in subject.holidays]
-    read = [(n, *value(side[n])) for n in numbers]
-    periods = [row for row in read if row[2] > 0 and np.isfinite(row[1])]
-    table = np.array(periods, float).reshape(-1, 3)
-    return Periods(table[:, 1], table[:, 2], table[:, 0].astype(np.int64), subject.cycle)
-
-
-def _mean_stream(
-    subject: Subject,
-    name: str,
-    kind: StreamKind,
-    words: str,
-    pair: PeriodSums,
-    column: str,
-    *,
-    signs: tuple[int, ...],
-    share: bool,
-    material: float,
-) -> MonitoredStream:
-    def value(sums: Sums) -> tuple[float, float]:
-        n, total, _ = sums.moments.get(column, (0.0, 0.0, 0.0))
-        return (total / n if n else np.nan), n
-
-    before, after = (_periods(side, value, subject) for side in pair)
-    variance = max(_spread(_all(pair[0]).moments[column]) ** 2, 1e-12)
-    return MonitoredStream(name, kind, words, before, after, variance, share, signs, material)
-
-
-def _spread(moments: tuple[float, float, float]) -> float:
-    n, total, square = moments
-    return float(np.sqrt(max(square / n - (total / n) ** 2, 0.0))) if n else 0.0
-
-
-def _share_stream(
-    subject: Subject,
-    name: str,
-    kind: StreamKind,
-    words: str,
-    pair: PeriodSums,
-    counts: Callable[[Sums], tuple[int, int]],
-) -> MonitoredStream:
-    """A share of rows; ``counts`` gives the rows that count, and among how many."""
-
-    def value(sums: Sums) -> tuple[float, float]:
-        count, among = counts(sums)
-        return (count / among if among else np.nan), float(among)
-
-    before, after = (_periods(side, value, subject) for side in pair)
-    rate = (float(before.values @ before.rows) + 0.5) / (float(before.rows.sum()) + 1)
-    return MonitoredStream(name, kind, words, before, after, rate * (1 - rate), True, (1,), 0.02)

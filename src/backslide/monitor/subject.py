@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 import polars as pl
@@ -13,9 +14,11 @@ from backslide.engine.columns.segments import resolve as resolve_segments
 from backslide.engine.sources.errors import reading
 from backslide.engine.window import WindowPair
 from backslide.monitor.collect import MOST_VOCABULARY, SumPlan
+from backslide.monitor.feature_values import FeatureValues, feature_values
 from backslide.monitor.periods import PeriodGrid
 from backslide.monitor.stored_reference import vocabularies_of
-from backslide.monitor.streams import Subject, quantities
+from backslide.monitor.stream import Subject, quantities
+from backslide.store.memory import Json
 
 
 def subject_of(settings: Settings, both: WindowPair, case: Case, grid: PeriodGrid) -> tuple[Subject, SumPlan]:
@@ -34,7 +37,8 @@ def subject_of(settings: Settings, both: WindowPair, case: Case, grid: PeriodGri
     source = problem.roles.label_source
     days = settings.watch.holidays if grid.name == "day" else ()
     holidays = frozenset(grid.number(datetime(d.year, d.month, d.day)) for d in days)
-    wanted = SumPlan(quantities(problem), problem.classification, segments, features, vocabularies, source)
+    values = feature_values(settings.watch.features, case)
+    wanted = SumPlan(quantities(problem), problem.classification, segments, features, vocabularies, source, values)
     return Subject(
         problem,
         segments,
@@ -46,7 +50,20 @@ def subject_of(settings: Settings, both: WindowPair, case: Case, grid: PeriodGri
         source is not None,
         settings.watch.faults,
         settings.watch.canary is not None,
+        values,
     ), wanted
+
+
+def as_learned(subject: Subject, wanted: SumPlan, data: Json) -> tuple[Subject, SumPlan]:
+    """Both with features read as when the reference was learned, which kept sums of later periods rest on.
+
+    Raises:
+        AttributeError, KeyError, TypeError, ValueError: ``data`` is not what was kept.
+    """
+    if "values" not in data:
+        return subject, wanted
+    values = FeatureValues.from_dict(data["values"])
+    return replace(subject, values=values), replace(wanted, values=values)
 
 
 def _segments(case: Case) -> dict[str, tuple[str, ...]]:

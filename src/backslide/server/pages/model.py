@@ -186,7 +186,7 @@ def _parts(_: View, context: Parts, answer: ModelLook, __: list[str]) -> Mapping
 
 def _inputs(view: View, context: Parts, answer: ModelLook, _: list[str]) -> Mapping[str, Any]:
     rank = list(Level)
-    kinds = ("confidence", "canary", "corrections", "missing", "unknown", "fault")
+    kinds = ("confidence", "canary", "corrections", "missing", "unknown", "level", "spread", "share", "fault")
     streams = [one for one in answer.report.streams if one.kind in kinds]
     streams.sort(key=lambda one: (-rank.index(one.level), one.kind not in kinds[:3], -max(one.evidence, one.early)))
     shown = streams if view.query.get("all") else streams[:MOST_INPUTS]
