@@ -15,7 +15,7 @@ import numpy as np
 
 from backslide.contracts.errors import ModelError
 from backslide.contracts.extras import needs
-from backslide.models.failures import one_line
+from backslide.models.failures import explain_failure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,10 +69,8 @@ def _read_lightgbm(path: Path, shown: str) -> Any:
         raise ModelError(
             f"{shown} is not a LightGBM model; expected the text that Booster.save_model writes, which begins with 'tree'"
         )
-    try:
+    with explain_failure(f"{shown} cannot be read as a LightGBM model"):
         return lightgbm.Booster(model_file=str(path), params={"verbosity": -1})
-    except Exception as error:
-        raise ModelError(f"{shown} cannot be read as a LightGBM model: {one_line(error)}") from None
 
 
 def _read_xgboost(path: Path, shown: str) -> Any:
@@ -84,7 +82,7 @@ def _read_xgboost(path: Path, shown: str) -> Any:
         raise ModelError(
             f"{shown} is not an XGBoost model; expected what save_model writes as .json or .ubj, with the key 'learner'"
         )
-    try:
+    with explain_failure(f"{shown} cannot be read as an XGBoost model"):
         booster = xgboost.Booster(model_file=str(path))
         kind = booster.attr("scikit_learn") or ""
         faces = {"classifier": xgboost.XGBClassifier, "regressor": xgboost.XGBRegressor}
@@ -94,20 +92,16 @@ def _read_xgboost(path: Path, shown: str) -> Any:
         whole = face()  # knows at how many trees training stopped
         whole.load_model(str(path))
         return whole
-    except Exception as error:
-        raise ModelError(f"{shown} cannot be read as an XGBoost model: {one_line(error)}") from None
 
 
 def _read_catboost(path: Path, shown: str) -> Any:
     with needs("catboost", f"reading {shown}"):
         import catboost
-    try:
+    with explain_failure(f"{shown} cannot be read as a CatBoost model"):
         plain = catboost.CatBoost().load_model(str(path))
         if len(plain.classes_):
             return catboost.CatBoostClassifier().load_model(str(path))
         return catboost.CatBoostRegressor().load_model(str(path))
-    except Exception as error:
-        raise ModelError(f"{shown} cannot be read as a CatBoost model: {one_line(error)}") from None
 
 
 def _number_labels(k: int) -> tuple[str, ...]:

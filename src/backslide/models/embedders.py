@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from backslide.contracts.errors import ConfigError, ModelTimeoutError
+from backslide.contracts.errors import ConfigError
 from backslide.engine.columns.vectors import LEAST, Matrix
-from backslide.models.failures import one_line
+from backslide.models.failures import explain_failure
 from backslide.models.imports import import_function
 from backslide.models.user_code import contained
 
@@ -39,13 +39,11 @@ def embed_texts(function: Embedder, column: str, texts: list[str]) -> Matrix:
     parts: list[Matrix] = []
     for start in range(0, len(texts), BATCH):
         batch = texts[start : start + BATCH]
-        try:
-            with contained(f"[model] embed of {column!r}"):
-                part = np.asarray(function(batch), np.float32)
-        except ModelTimeoutError:
-            raise
-        except Exception as error:
-            raise ConfigError(f"[model] embed of {column!r} failed: {one_line(error)}") from None
+        with (
+            explain_failure(f"[model] embed of {column!r} failed", ConfigError),
+            contained(f"[model] embed of {column!r}"),
+        ):
+            part = np.asarray(function(batch), np.float32)
         wide = part.shape[1] if part.ndim == 2 else 0
         if part.ndim != 2 or len(part) != len(batch) or wide < LEAST or (parts and wide != parts[0].shape[1]):
             raise ConfigError(

@@ -9,7 +9,8 @@ found by halving alone.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from backslide.contracts.errors import ModelTimeoutError
+from backslide.contracts.errors import BackslideError, ModelError, ModelTimeoutError
 
 if TYPE_CHECKING:
     from backslide.models.answer import Reply
@@ -58,6 +59,17 @@ def one_line(error: BaseException) -> str:
     text = " ".join(str(error).split("\nStack trace:")[0].split())  # XGBoost's C++ stack helps nobody
     text = text if len(text) <= 300 else text[:297] + "..."
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+@contextmanager
+def explain_failure(what: str, kind: type[BackslideError] = ModelError) -> Iterator[None]:
+    """Turn what a library or the user's code raises in the block into one line that begins with ``what``; our own errors pass."""
+    try:
+        yield
+    except BackslideError:
+        raise
+    except Exception as error:
+        raise kind(f"{what}: {one_line(error)}") from None
 
 
 @dataclass

@@ -19,7 +19,7 @@ from backslide.contracts.errors import ModelError
 from backslide.contracts.extras import needs
 from backslide.contracts.files import parse_json, read_text
 from backslide.models.deep import DeepModel, Layer, one_answer
-from backslide.models.failures import one_line
+from backslide.models.failures import explain_failure, one_line
 from backslide.models.torch_files import module_layers
 from backslide.stats.metrics.metric import Floats
 
@@ -53,13 +53,11 @@ def read_hugging_face(path: Path, shown: str) -> Any:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     here = {"local_files_only": True, "trust_remote_code": False}
-    try:
+    with explain_failure(f"{shown} cannot be read as a model of Hugging Face"):
         tokenizer = AutoTokenizer.from_pretrained(str(path), **here)
         module, told = AutoModelForSequenceClassification.from_pretrained(
             str(path), use_safetensors=True, output_loading_info=True, **here
         )
-    except Exception as error:
-        raise ModelError(f"{shown} cannot be read as a model of Hugging Face: {one_line(error)}") from None
     if missing := sorted(told.get("missing_keys") or ()):
         raise ModelError(f"{shown}: the weights lack {missing[0]!r}; it would be made up at random")
     return TextClassifier(module.eval(), tokenizer)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from backslide.contracts.errors import ConfigError, ModelError, ModelTimeoutError, UntrustedError, did_you_mean
 from backslide.contracts.trust import require_trust
-from backslide.models.failures import one_line
+from backslide.models.failures import explain_failure
 from backslide.models.user_code import contained
 
 if TYPE_CHECKING:
@@ -46,12 +46,8 @@ def import_object(spec: str, *, base: Path | None, trusted: bool, role: str = ""
     require_trust(f"{role}: {spec}" if role else spec, "names a function", trusted=trusted)
     module_name, attribute = spec.rsplit(":", 1)
     folder = (base or Path()).resolve()
-    try:
+    with explain_failure(f"{spec}: importing {module_name!r} failed"):
         module = _import(module_name, folder, spec)
-    except ModelError:
-        raise
-    except Exception as error:
-        raise ModelError(f"{spec}: importing {module_name!r} failed: {one_line(error)}") from None
     for part in attribute.split("."):
         if not hasattr(module, part):
             known = [name for name in vars(module) if not name.startswith("_")] if hasattr(module, "__dict__") else []

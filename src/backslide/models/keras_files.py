@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backslide.contracts.errors import ModelError, ModelTimeoutError
+from backslide.contracts.errors import ModelError
 from backslide.contracts.extras import needs
 from backslide.contracts.files import parse_json
 from backslide.contracts.trust import require_trust
 from backslide.models.deep import BATCH, DeepModel, Layer, number_matrix, one_answer
-from backslide.models.failures import one_line
+from backslide.models.failures import explain_failure, one_line
 from backslide.models.imports import on_path
 from backslide.models.user_code import contained
 
@@ -53,14 +53,13 @@ def read_keras(path: Path, shown: str, *, trusted: bool, base: Path | None) -> A
     with needs("keras", f"reading {shown}"):
         _choose_backend()
         import keras
-    try:
+    with (
+        explain_failure(f"{shown} cannot be read as a model of Keras"),
+        contained(shown),
+        on_path(base or path.parent) if code else nullcontext(),
+    ):
         # Without code of the user's own nothing may be found beside the file: Keras imports optional modules by their names.
-        with contained(shown), on_path(base or path.parent) if code else nullcontext():
-            model = keras.saving.load_model(path, compile=False, safe_mode=not code)
-    except ModelTimeoutError:
-        raise
-    except Exception as error:
-        raise ModelError(f"{shown} cannot be read as a model of Keras: {one_line(error)}") from None
+        model = keras.saving.load_model(path, compile=False, safe_mode=not code)
     return KerasModel(model)
 
 

@@ -11,7 +11,7 @@ from backslide.contracts.extras import needs
 from backslide.contracts.trust import require_trust
 from backslide.models.boosters import SUFFIXES as _BOOSTERS
 from backslide.models.boosters import read_booster
-from backslide.models.failures import one_line
+from backslide.models.failures import explain_failure, one_line
 from backslide.models.hugging_face import is_hugging_face, read_hugging_face
 from backslide.models.imports import import_object, is_spec, on_path
 from backslide.models.keras_files import SUFFIX as _KERAS
@@ -102,20 +102,13 @@ def _read(path: Path, shown: str, *, trusted: bool, base: Path | None) -> Any:
 def _read_skops(path: Path, shown: str, *, trusted: bool) -> Any:
     with needs("skops", f"reading {shown}"):
         from skops import io
-    try:
+    with explain_failure(f"{shown} cannot be read as a skops file"):
         unknown = [name for name in io.get_untrusted_types(file=path) if name not in _HARMLESS]
-    except Exception as error:
-        raise ModelError(f"{shown} cannot be read as a skops file: {one_line(error)}") from None
     if unknown:
         listed = ", ".join(unknown[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
         require_trust(shown, f"holds types that skops does not consider safe ({listed})", trusted=trusted)
-    try:
-        with contained(shown):
-            return io.load(path, trusted=[*unknown, *_HARMLESS])
-    except ModelTimeoutError:
-        raise
-    except Exception as error:
-        raise ModelError(f"{shown} cannot be loaded: {one_line(error)}") from None
+    with explain_failure(f"{shown} cannot be loaded"), contained(shown):
+        return io.load(path, trusted=[*unknown, *_HARMLESS])
 
 
 def _read_pickle(path: Path, shown: str, *, trusted: bool, base: Path | None) -> Any:

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backslide.contracts.errors import ConfigError, ModelTimeoutError
+from backslide.contracts.errors import ConfigError
 from backslide.engine.roles.problem import Problem
-from backslide.models.failures import one_line
+from backslide.models.failures import explain_failure
 from backslide.models.imports import import_function
 from backslide.models.user_code import contained
 from backslide.stats.metrics.metric import Arrays, Floats, Metric, mean
@@ -70,13 +70,8 @@ def _caller(spec: str, function: Callable[..., Any], problem: Problem) -> Call:
             arguments.append(
                 {label: scores[:, k] for k, label in enumerate(problem.classes)} if scores is not None else {}
             )
-        try:
-            with contained(f"[model] metric {spec}"):
-                return function(*arguments)
-        except ModelTimeoutError:
-            raise
-        except Exception as error:
-            raise ConfigError(f"[model] metric {spec} failed: {one_line(error)}") from None
+        with explain_failure(f"[model] metric {spec} failed", ConfigError), contained(f"[model] metric {spec}"):
+            return function(*arguments)
 
     return call
 

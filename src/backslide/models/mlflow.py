@@ -7,10 +7,10 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from backslide.contracts.errors import MissingExtraError, ModelError, ModelTimeoutError
+from backslide.contracts.errors import ModelError
 from backslide.contracts.extras import needs
 from backslide.contracts.trust import require_trust
-from backslide.models.failures import one_line
+from backslide.models.failures import explain_failure
 from backslide.models.user_code import contained
 
 SCHEMES = ("models:/", "runs:/", "mlflow-artifacts:/", "mlflow:")
@@ -31,14 +31,9 @@ def read_mlflow(text: str, path: Path, *, trusted: bool) -> Any:
     """
     require_trust(text, "is an MLflow model", trusted=trusted)
     uri = text.removeprefix("mlflow:") if text.startswith(SCHEMES) else str(path)
-    try:
-        with contained(text):
-            warnings.simplefilter("ignore")  # MLflow's own, of its dependencies
-            return _load(uri, text)
-    except (MissingExtraError, ModelTimeoutError):
-        raise
-    except Exception as error:
-        raise ModelError(f"{text}: MLflow cannot load it: {one_line(error)}") from None
+    with explain_failure(f"{text}: MLflow cannot load it"), contained(text):
+        warnings.simplefilter("ignore")  # MLflow's own, of its dependencies
+        return _load(uri, text)
 
 
 def _load(uri: str, text: str) -> Any:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backslide.contracts.errors import ModelError
 from backslide.contracts.extras import needs
-from backslide.models.failures import one_line
+from backslide.models.failures import explain_failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,14 +35,12 @@ def read_onnx(path: Path, shown: str) -> Any:
     with needs("onnx", f"reading the ONNX file {shown}"):
         import onnx
         import onnxruntime
-    try:
+    with explain_failure(f"{shown} cannot be read as an ONNX file"):
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = 1
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         graph = onnx.load(str(path), load_external_data=False)
-    except Exception as error:
-        raise ModelError(f"{shown} cannot be read as an ONNX file: {one_line(error)}") from None
     classes = _classes(graph)
     return OnnxModel(session, graph) if classes is None else OnnxClassifier(session, graph, classes)
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backslide.contracts.errors import ModelError, ModelTimeoutError
+from backslide.contracts.errors import ModelError
 from backslide.contracts.extras import needs
 from backslide.contracts.trust import require_trust
 from backslide.models.deep import BATCH, DeepModel, Layer, number_matrix, one_answer
-from backslide.models.failures import one_line
+from backslide.models.failures import explain_failure, one_line
 from backslide.models.imports import SPEC, import_object, on_path
 from backslide.models.user_code import contained
 
@@ -51,20 +51,13 @@ def read_weights(spec: str, file: str, shown: str, *, base: Path | None, trusted
     make = import_object(spec, base=base, trusted=trusted)
     if not path.is_file():
         raise ModelError(f"{shown}: no weights at {file}")
-    try:
-        with contained(shown):
-            module = make()
-    except ModelTimeoutError:
-        raise
-    except Exception as error:
-        raise ModelError(f"{shown}: {spec} cannot be made without arguments: {one_line(error)}") from None
+    with explain_failure(f"{shown}: {spec} cannot be made without arguments"), contained(shown):
+        module = make()
     if not isinstance(module, torch.nn.Module):
         raise ModelError(f"{shown}: expected {spec} to make a module of PyTorch, got {type(module).__name__}")
     weights = _state_dict(path, shown)
-    try:
+    with explain_failure(f"{shown}: these are weights of another module"):
         module.load_state_dict(weights)
-    except Exception as error:
-        raise ModelError(f"{shown}: these are weights of another module: {one_line(error)}") from None
     return _ready(module)
 
 
@@ -83,17 +76,16 @@ def read_torch(path: Path, shown: str, *, trusted: bool, base: Path | None) -> A
     require_trust(shown, what, trusted=trusted, otherwise="; weights alone are read as module:class@FILE")
     with needs("torch", f"reading {shown}"):
         import torch
-    try:
-        with contained(shown), on_path(base or path.parent):
-            module = (
-                torch.jit.load(str(path), map_location="cpu")
-                if script
-                else torch.load(path, map_location="cpu", weights_only=False)
-            )
-    except ModelTimeoutError:
-        raise
-    except Exception as error:
-        raise ModelError(f"{shown} cannot be read as a model of PyTorch: {one_line(error)}") from None
+    with (
+        explain_failure(f"{shown} cannot be read as a model of PyTorch"),
+        contained(shown),
+        on_path(base or path.parent),
+    ):
+        module = (
+            torch.jit.load(str(path), map_location="cpu")
+            if script
+            else torch.load(path, map_location="cpu", weights_only=False)
+        )
     if not isinstance(module, torch.nn.Module):
         raise _only_weights(shown)
     return _ready(module)

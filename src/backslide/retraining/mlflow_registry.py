@@ -6,10 +6,9 @@ import logging
 import warnings
 from typing import Any
 
-from backslide.contracts.errors import ModelError
 from backslide.contracts.extras import needs
 from backslide.contracts.trust import require_trust
-from backslide.models.failures import one_line
+from backslide.models.failures import explain_failure
 
 
 def ready(*, trusted: bool) -> None:
@@ -38,12 +37,13 @@ def register(artefact: Any, name: str, lineage: dict[str, Any], *, trusted: bool
         import mlflow.sklearn
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     tags = {key: str(value)[:250] for key, value in lineage.items() if isinstance(value, (str, int, float))}
-    try:
-        with warnings.catch_warnings(action="ignore"):  # MLflow's own, of its dependencies
-            with mlflow.start_run(run_name=f"backslide retrain {name}"):
-                mlflow.log_params(tags)
-                logged = mlflow.sklearn.log_model(artefact, name="model", serialization_format="cloudpickle")
-            version = mlflow.register_model(logged.model_uri, name).version
-    except Exception as error:
-        raise ModelError(f"[retrain] mlflow: the model cannot be registered as {name!r}: {one_line(error)}") from None
+    with (
+        explain_failure(f"[retrain] mlflow: the model cannot be registered as {name!r}"),
+        warnings.catch_warnings(action="ignore"),
+    ):
+        # the warnings are MLflow's own, of its dependencies
+        with mlflow.start_run(run_name=f"backslide retrain {name}"):
+            mlflow.log_params(tags)
+            logged = mlflow.sklearn.log_model(artefact, name="model", serialization_format="cloudpickle")
+        version = mlflow.register_model(logged.model_uri, name).version
     return f"models:/{name}/{version}"

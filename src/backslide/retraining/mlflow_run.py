@@ -8,10 +8,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from backslide.contracts.diagnosis import Diagnosis
-from backslide.contracts.errors import ModelError
 from backslide.contracts.extras import needs
 from backslide.contracts.finding import Estimate
-from backslide.models.failures import one_line
+from backslide.models.failures import explain_failure
 
 FOLDER = "backslide"
 """Folder of the artifacts, and what tags and metrics begin with."""
@@ -31,16 +30,14 @@ def log_to_mlflow(diagnosis: Diagnosis, run: Any = None) -> str:
     """
     with needs("mlflow", "logging to MLflow"):
         import mlflow
-    try:
-        with warnings.catch_warnings(action="ignore"):  # MLflow's own, of its dependencies
-            chosen = run if run is not None else mlflow.active_run()
-            if chosen is None:
-                with mlflow.start_run(run_name=f"backslide diagnose {diagnosis.model}") as chosen:
-                    return _write(mlflow.MlflowClient(), chosen.info.run_id, diagnosis)
-            run_id = chosen if isinstance(chosen, str) else chosen.info.run_id
-            return _write(mlflow.MlflowClient(), run_id, diagnosis)
-    except Exception as error:
-        raise ModelError(f"the diagnosis cannot be logged to MLflow: {one_line(error)}") from None
+    with explain_failure("the diagnosis cannot be logged to MLflow"), warnings.catch_warnings(action="ignore"):
+        # the warnings are MLflow's own, of its dependencies
+        chosen = run if run is not None else mlflow.active_run()
+        if chosen is None:
+            with mlflow.start_run(run_name=f"backslide diagnose {diagnosis.model}") as chosen:
+                return _write(mlflow.MlflowClient(), chosen.info.run_id, diagnosis)
+        run_id = chosen if isinstance(chosen, str) else chosen.info.run_id
+        return _write(mlflow.MlflowClient(), run_id, diagnosis)
 
 
 def _write(client: Any, run_id: str, diagnosis: Diagnosis) -> str:

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from backslide.contracts.errors import ConfigError, ModelError, ModelTimeoutError
+from backslide.contracts.errors import ConfigError
 from backslide.contracts.labels import label_text
-from backslide.models.failures import one_line
+from backslide.models.failures import explain_failure
 from backslide.models.frame import to_pandas
 from backslide.models.imports import import_object, is_spec
 from backslide.models.load import load_model
@@ -152,17 +152,15 @@ def train_model(
         rows, weights = rng.choice(rows, len(rows), p=weights / weights.sum()), None
     frame, labels = inputs(recipe, h, rows), labels_of(recipe, h, rows)
     fitted_steady = None
-    try:
-        with contained(f"training with the recipe {recipe.name}"):
-            warnings.simplefilter("ignore")  # of fits that stop early: the backtest judges what came of them
-            if steady is not None:
-                fitted_steady = deepcopy(steady).fit(frame)
-                frame = fitted_steady.transform(frame)
-            fitted = recipe.fit(frame.iloc[:, 0] if recipe.takes_text else frame, labels, weights)
-    except ModelTimeoutError:
-        raise
-    except Exception as error:
-        raise ModelError(f"the recipe {recipe.name} fails on {len(rows)} rows: {one_line(error)}") from None
+    with (
+        explain_failure(f"the recipe {recipe.name} fails on {len(rows)} rows"),
+        contained(f"training with the recipe {recipe.name}"),
+    ):
+        warnings.simplefilter("ignore")  # of fits that stop early: the backtest judges what came of them
+        if steady is not None:
+            fitted_steady = deepcopy(steady).fit(frame)
+            frame = fitted_steady.transform(frame)
+        fitted = recipe.fit(frame.iloc[:, 0] if recipe.takes_text else frame, labels, weights)
     whole = fitted if fitted_steady is None else with_steady(fitted_steady, fitted)
     model = wrap(whole, name=name, task=h.case.problem.task)
     if model.features is None:

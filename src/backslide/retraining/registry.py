@@ -31,7 +31,7 @@ from backslide.contracts.extras import install
 from backslide.contracts.files import parse_json, read_text
 from backslide.contracts.retrain import Retrain
 from backslide.contracts.snapshot import Snapshot
-from backslide.models.failures import one_line
+from backslide.models.failures import explain_failure, one_line
 from backslide.models.load import load_model
 from backslide.models.model import Model
 from backslide.retraining.backtest import Backtest, CandidateResult, fit_plan
@@ -180,10 +180,8 @@ def _write_model(folder: Path, artefact: Any, trusted: bool) -> str:
     import joblib
 
     data = memory.BytesIO()
-    try:
+    with explain_failure("the model can be written neither as skops nor with joblib"):
         joblib.dump(artefact, data)
-    except Exception as error:
-        raise ModelError(f"the model can be written neither as skops nor with joblib: {one_line(error)}") from None
     _write(folder / "model.joblib", data.getvalue())
     return "model.joblib"
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from backslide.contracts.errors import BackslideError, InputError, ModelError
+from backslide.contracts.errors import InputError, ModelError
 from backslide.contracts.extras import needs
 from backslide.contracts.snapshot import Snapshot
-from backslide.models.failures import one_line
+from backslide.models.failures import explain_failure
 from backslide.models.mlflow import registered_version
 
 ADDRESSES = ("models:/", "runs:/")
@@ -40,16 +40,15 @@ def find_snapshot(source: Snapshot | str | Path, folder: Path) -> Snapshot:
         return Snapshot.load(folder / str(source))
     with needs("mlflow", f"reading the snapshot of {source}"):
         import mlflow
-    try:
-        with warnings.catch_warnings(action="ignore"):  # MLflow's own, of its dependencies
-            address = _tags(mlflow.MlflowClient(), str(source)).get(TAG)
-            if address is not None:
-                with TemporaryDirectory() as copy:
-                    return Snapshot.load(mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=copy))
-    except BackslideError:
-        raise
-    except Exception as error:
-        raise InputError(f"the snapshot of {source} cannot be read from MLflow: {one_line(error)}") from None
+    with (
+        explain_failure(f"the snapshot of {source} cannot be read from MLflow", InputError),
+        warnings.catch_warnings(action="ignore"),
+    ):
+        # the warnings are MLflow's own, of its dependencies
+        address = _tags(mlflow.MlflowClient(), str(source)).get(TAG)
+        if address is not None:
+            with TemporaryDirectory() as copy:
+                return Snapshot.load(mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=copy))
     raise InputError(
         f"no snapshot was logged with {source}; take one with `backslide snapshot --model {source} --out {source}`"
     )
@@ -67,13 +66,8 @@ def log_snapshot(snapshot: Snapshot, target: Any) -> str:
     """
     with needs("mlflow", "logging a snapshot to MLflow"):
         import mlflow
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            return _log(mlflow.MlflowClient(), snapshot, target)
-    except BackslideError:
-        raise
-    except Exception as error:
-        raise ModelError(f"the snapshot cannot be logged to MLflow: {one_line(error)}") from None
+    with explain_failure("the snapshot cannot be logged to MLflow"), warnings.catch_warnings(action="ignore"):
+        return _log(mlflow.MlflowClient(), snapshot, target)
 
 
 def _log(client: Any, snapshot: Snapshot, target: Any) -> str:
