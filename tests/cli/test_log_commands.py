@@ -84,5 +84,5 @@ def test_rows_are_drawn_and_labels_taken_back(backslide, tmp_path: Path):
     assert "right in 88.9%" in told.out
     assert json.loads(backslide("log", "label", "out.csv", "--json").out)["added"] == 0
     backslide("log", "to-label", "out.parquet").fails(".csv")
-    backslide("log", "to-label", "out.csv", "--since", "soon").fails("2026-03-01")
+    backslide("log", "to-label", "out.csv", "--since", "soon").fails("--since: expected an ISO date or time")
     backslide("log", "label", "none.csv").fails("cannot be read")

@@ -112,7 +112,7 @@ def test_before_the_first_look_there_are_no_incidents(tmp_path: Path, capsys: py
         (["--unmute", "never"], "no mute of 'never'"),
         (["--mute", "x", "--reason", "r", "--until", "soon"], "--until: expected a day"),
         (["--every", "often"], "--every: expected a time such as 30m"),
-        (["--as-of", "yesterday"], "--as-of: expected a time"),
+        (["--as-of", "yesterday"], "--as-of: expected an ISO date or time"),
         (["--replay", "--every", "1h"], "--replay covers the history alone"),
         (["--html", "log.parquet"], "cannot write pages to"),
         (["--test-alert"], "[alerts] urls is empty"),

@@ -83,7 +83,7 @@ def test_what_is_no_annotation_is_one_line(data: object, says: str):
         (["x", "--from", "f.json"], "expected either a text"),
         (["--from", "f.json", "--at", "2026-03-01"], "--at belongs to a text"),
         (["--from", "nowhere.json"], "cannot read the annotations in nowhere.json"),
-        (["x", "--at", "soon", "--model", "m"], "--at: expected a time"),
+        (["x", "--at", "soon", "--model", "m"], "--at: expected an ISO date or time"),
         ([" ", "--model", "m"], "expected a text that says what changed"),
     ],
 )

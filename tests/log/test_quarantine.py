@@ -105,9 +105,9 @@ def test_lines_of_another_shape_are_set_aside_and_told(tmp_path: Path, capsys: p
     assert rollup(tmp_path, replay=True)[0].replayed == 0
     waiting = Quarantine(tmp_path / "quarantine" / "m")
     assert sorted(line.text for line in waiting.read(waiting.files()[0])) == sorted(UNREADABLE)
-    stats(str(tmp_path), model="m", as_json=False)
+    stats(str(tmp_path), model="m")
     assert f"{len(UNREADABLE)} lines that fit no table are set aside in {waiting.folder}" in capsys.readouterr().out
-    stats(str(tmp_path), model=None, as_json=True)
+    stats(str(tmp_path), json=True)
     assert [one["set_aside"] for one in json.loads(capsys.readouterr().out)["models"]] == [len(UNREADABLE), 0]
 
 
@@ -212,7 +212,7 @@ def test_a_fault_of_the_disk_sets_nothing_aside_and_stops_one_model(tmp_path: Pa
         with pytest.raises(LogError, match="rollup of 'm' stopped: OSError: No space left on device"):
             rollup(tmp_path)
         with pytest.raises(LogError, match="its lines stay in the spool"):
-            rollup_command(str(tmp_path), model=None, spool=None, as_json=False)
+            rollup_command(str(tmp_path))
         assert "z: nothing new" in capsys.readouterr().out
     assert open_log(tmp_path, "z").counts()["predictions"] == 3
     assert not (tmp_path / "quarantine").exists()

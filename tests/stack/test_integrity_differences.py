@@ -17,10 +17,10 @@ from stacks import scaler_of, unfitted
 import backslide
 from backslide.contracts.errors import InputError
 from backslide.contracts.integrity import Integrity
+from backslide.contracts.moments import parse_moment
 from backslide.stack.compare_environment import distance
 from backslide.stack.compare_settings import weight
 from backslide.stack.history import pull_of
-from backslide.stack.likelihood import moment
 
 
 @pytest.fixture(scope="module")
@@ -290,10 +290,10 @@ def test_foreign_names_cannot_steer_the_terminal(trained, good):
 
 
 def test_times_and_pull_requests():
-    assert moment("2026-04-03").hour == 0
-    assert moment("2026-04-03T12:00:00+02:00").hour == 10
+    assert parse_moment("2026-04-03").hour == 0
+    assert parse_moment("2026-04-03T12:00:00+02:00").hour == 10
     with pytest.raises(InputError, match="ISO"):
-        moment("yesterday")
+        parse_moment("yesterday")
     for message, number in (
         ("Fix (#12)", "#12"),
         ("Merge pull request #7 from a/b", "#7"),

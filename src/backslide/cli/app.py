@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from backslide.cli.incidents import incidents
-from backslide.cli.log_app import log
+from backslide.cli.log import log
 from backslide.cli.mcp import mcp
 from backslide.cli.options import (
     Config,
@@ -25,8 +25,10 @@ from backslide.cli.options import (
 )
 from backslide.cli.output import Files
 from backslide.cli.serve import serve
+from backslide.cli.snapshot import snapshot
 from backslide.cli.streams import Commands
-from backslide.cli.watch_app import watch
+from backslide.cli.versions import versions
+from backslide.cli.watch import watch
 
 app = Commands(
     name="backslide",
@@ -108,7 +110,8 @@ def diagnose(
         bool, typer.Option("--quick", help="Find verdict and causes only; list the descriptive checks as skipped.")
     ] = False,
     ask: Annotated[
-        str | None, option("--ask", "CSV", "Rows whose labels would decide: to write, or to read back.")
+        str | None,
+        option("--ask", "CSV", "Write the rows whose labels would decide; read them back once they are labelled."),
     ] = None,
     quiet: Quiet = False,
 ) -> int:
@@ -193,69 +196,10 @@ def retrain(
     )
 
 
-@app.command()
-def versions(
-    registry: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of versions.")] = Path("models"),
-    roll_back: Annotated[bool, typer.Option("--roll-back", help="Make the previous version current again.")] = False,
-    to: Annotated[str | None, option("--to", "NAME", "Make this version current.")] = None,
-    json: PrintJson = False,
-) -> int:
-    """List the retrained versions, or roll back to an earlier one."""
-    from backslide.cli.versions import run
-
-    return run(registry, back=roll_back, to=to, as_json=json)
+app.command()(versions)
 
 
-@app.command()
-def snapshot(
-    model: Annotated[str, option("--model", "MODEL", "A file, an MLflow URI, or module:function.")],
-    out: Annotated[Path | None, option("--out", "FILE", "File, or MLflow model to log it with.")] = None,
-    data: Annotated[
-        str | None, option("--data", "SRC", "Training rows: source of the golden rows and of the training profile.")
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option("--name", help="Name of the model; default: the name of the artefact.")
-    ] = None,
-    config: Annotated[list[str] | None, option("--config", "FILE", "A configuration file; may be repeated.")] = None,
-    env: Annotated[
-        list[str] | None,
-        option("--env", "PATTERN", "Environment variables to record; default: all but those of the login session."),
-    ] = None,
-    show: Annotated[
-        list[str] | None,
-        option("--show", "PATTERN", "Variables and keys whose values to write in clear text; default: digests only."),
-    ] = None,
-    repository: Annotated[
-        str | None, option("--repository", "DIR", "Git checkout; default: the one around the working folder.")
-    ] = None,
-    against: Annotated[
-        str | None, option("--against", "SNAPSHOT", "Earlier snapshot whose golden rows this model answers again.")
-    ] = None,
-    golden: Annotated[
-        int, typer.Option("--golden", min=0, help="Number of rows to keep with the model's answers.")
-    ] = 24,
-    rows: Annotated[
-        int,
-        typer.Option(
-            "--rows",
-            min=0,
-            help="Number of training rows to keep, so that the snapshot can be a reference window.",
-        ),
-    ] = 0,
-    trusted: Trusted = True,
-    json: PrintJson = False,
-    quiet: Quiet = False,
-) -> int:
-    """Record the artefact, libraries and code that serve a model.
-
-    Also its fitted steps, settings and environment, to be compared with `backslide integrity`.
-    """
-    from backslide.cli.snapshot import SnapshotOptions, run
-
-    chosen = SnapshotOptions(
-        data, name, config or [], env or [], show or [], repository, against, golden, rows, trusted
-    )
-    return run(model, out, chosen, as_json=json, quiet=quiet)
+app.command()(snapshot)
 
 
 @app.command()
@@ -273,7 +217,9 @@ def integrity(
     path: Annotated[
         list[str] | None, option("--path", "PATH", "List only commits that touch this path; may be repeated.")
     ] = None,
-    model: Annotated[str | None, option("--model", "MODEL", "The artefact of B: answers the golden rows of A.")] = None,
+    model: Annotated[
+        str | None, option("--model", "MODEL", "The model of B, to answer the golden rows of A again here.")
+    ] = None,
     trusted: Trusted = True,
     json: JsonFile = None,
     md: MarkdownFile = None,
@@ -307,7 +253,9 @@ def segments(
     time: Annotated[str, option("--time", "COL", "Column of times, or of seconds since 1970.")],
     good: Annotated[str, option("--good", "A..B", "Period to compare with; both ends are included.")],
     bad: Annotated[str, option("--bad", "A..B", "Period whose change is to be explained.")],
-    attribute: Annotated[list[str] | None, option("--attribute", "COL", "Search it alone; may be repeated.")] = None,
+    attribute: Annotated[
+        list[str] | None, option("--attribute", "COL", "Search only this column; may be repeated.")
+    ] = None,
     json: JsonFile = None,
     html: HtmlFile = None,
     md: MarkdownFile = None,
@@ -335,10 +283,12 @@ def segments(
 @app.command()
 def selftest(
     config: Config = Path("backslide.toml"),
-    columns: Annotated[int, typer.Option("--columns", min=1, help="Features to break, the most important first.")] = 3,
+    columns: Annotated[
+        int, typer.Option("--columns", min=1, help="Number of features to break, the most important first.")
+    ] = 3,
     rows: Annotated[int, typer.Option("--rows", min=1000, help="Rows in each half of the reference.")] = 10_000,
     minutes: Annotated[float, typer.Option("--minutes", help="Stop after this many minutes.")] = 10.0,
-    faults: Annotated[list[str] | None, option("--faults", "KIND", "Try this kind alone; may be repeated.")] = None,
+    faults: Annotated[list[str] | None, option("--faults", "KIND", "Try only this kind; may be repeated.")] = None,
     json: JsonFile = None,
     quiet: Quiet = False,
 ) -> int:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 MARKS = ("false", "fixed", "known")
 
-incidents = Commands(help="List what watching raised, and say what it was.", rich_markup_mode=None)
-Config = Annotated[Path, option("--config", "FILE", "The configuration.")]
+incidents = Commands(help="List the incidents that watch raised, and mark what they were.", rich_markup_mode=None)
+Config = Annotated[Path, option("--config", "FILE", "Configuration file.")]
 
 
 @incidents.callback(invoke_without_command=True)
@@ -34,7 +34,7 @@ def listing(
         bool, typer.Option("--annotations", help="Print them as bodies of Grafana's POST /api/annotations.")
     ] = False,
 ) -> None:
-    """List the incidents of the last look, or say with `mark` what one was."""
+    """List the incidents of the last look, or mark with `mark` what one was."""
     if context.invoked_subcommand is None:
         show(config, as_json=json, as_annotations=annotations)
     else:
@@ -46,10 +46,10 @@ def mark(
     context: typer.Context,
     incident: Annotated[str, typer.Argument(metavar="N", help="Number of the incident, or its day.")],
     what: Annotated[str, typer.Argument(metavar="false|fixed|known", help="What it was.")],
-    note: Annotated[str, option("--note", "TEXT", "Why, for who looks later.")] = "",
-    config: Annotated[Path | None, option("--config", "FILE", "The configuration.")] = None,
+    note: Annotated[str, option("--note", "TEXT", "Why, for whoever looks later.")] = "",
+    config: Annotated[Path | None, option("--config", "FILE", "Configuration file.")] = None,
 ) -> int:
-    """Say what an incident was: false counts against the promised rate, false and known call nobody again."""
+    """Mark what an incident was: false counts against the promised rate; false and known alert nobody again."""
     return set_mark(config or context.obj or Path("backslide.toml"), incident, what, note)
 
 
@@ -103,12 +103,9 @@ def last_look(config: Path) -> Iterator[tuple[Database, WatchReport]]:
     from backslide.store.database import open_database
 
     settings = Settings.load(config)
-    database = open_database(settings.store.url, settings.base)
-    try:
+    with open_database(settings.store.url, settings.base) as database:
         model = settings.model.name
-        data = database.reports().get(model)
+        data = database.report(model)
         if data is None:
             raise ConfigError(f"nothing was looked at yet for {model!r}; run backslide watch first")
         yield database, apply_marks(WatchReport.from_dict(data), database.incidents(model))
-    finally:
-        database.close()

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from backslide.cli.output import note, say, shown_changes
+import typer
+
+from backslide.cli.log_event import event
+from backslide.cli.log_ingest import ingest
+from backslide.cli.log_label import label, to_label
+from backslide.cli.log_profile import profile
+from backslide.cli.options import OneModel, PrintJson, Spool, Store, option
+from backslide.cli.output import note, say, say_json, shown_changes
+from backslide.cli.streams import Commands
 from backslide.contracts.errors import LogError
 from backslide.contracts.files import whole_file
 from backslide.contracts.say import count
@@ -25,14 +32,23 @@ WRITERS = {
 }
 
 
-def rollup(store: str, *, model: str | None, spool: Path | None, as_json: bool, replay: bool = False) -> int:
-    """Make tables of what waits."""
+def rollup(
+    store: Store = "log",
+    model: OneModel = None,
+    spool: Spool = None,
+    replay: Annotated[bool, typer.Option("--replay", help="Retry the lines that no table could take.")] = False,
+    json: PrintJson = False,
+) -> int:
+    """Move what recorders wrote into tables.
+
+    It can be killed and rerun at any moment.
+    """
     from backslide.log.rollup import roll_up_each
 
     done = roll_up_each(store, spool=spool, model=model, replay=replay)
     stopped = [one for one in done if one.error is not None]
-    if as_json:
-        say(json.dumps({"format": "backslide.log-rollup/1", "models": [asdict(one) for one in done]}, indent=2))
+    if json:
+        say_json("log-rollup", models=[asdict(one) for one in done])
     else:
         _tell(done)
     if stopped:
@@ -61,16 +77,29 @@ def _tell(done: list[RollupReport]) -> None:
 
 
 def compact(
-    store: str, *, model: str | None, spool: Path | None, keep_days: int | None, grace: int, as_json: bool
+    store: Store = "log",
+    model: OneModel = None,
+    spool: Spool = None,
+    keep_days: Annotated[
+        int | None, option("--keep-days", "N", "Drop rows older than this; default: keep all.")
+    ] = None,
+    grace: Annotated[
+        int,
+        option("--grace", "HOURS", "How long to keep replaced files for readers still using them."),
+    ] = 24,
+    json: PrintJson = False,
 ) -> int:
-    """Make few files of many, and leave out what is too old."""
+    """Merge many files into few, while others read.
+
+    It can be killed and rerun at any moment.
+    """
     from backslide.engine.sources.errors import reading
     from backslide.log.retention import compact as do
 
     with reading(f"the log in {store!r}"):
         done = do(store, spool=spool, model=model, keep_days=keep_days, grace=grace)
-    if as_json:
-        say(json.dumps({"format": "backslide.log-compact/1", "models": [asdict(one) for one in done]}, indent=2))
+    if json:
+        say_json("log-compact", models=[asdict(one) for one in done])
         return 0
     for one in done:
         before, after = (sum(files[k] for files in one.files.values()) for k in (0, 1))
@@ -81,8 +110,8 @@ def compact(
     return 0
 
 
-def stats(store: str, *, model: str | None, as_json: bool, spool: Path | None = None) -> int:
-    """Count what is in the log, what waits, and what was set aside."""
+def stats(store: Store = "log", model: OneModel = None, spool: Spool = None, json: PrintJson = False) -> int:
+    """Count rows, lines not yet rolled up and lines set aside."""
     from backslide.engine.sources.errors import reading
     from backslide.log.paths import is_uri, models_of, quarantine_of
     from backslide.log.quarantine import Quarantine
@@ -103,8 +132,8 @@ def stats(store: str, *, model: str | None, as_json: bool, spool: Path | None = 
             counts = {}
         aside = {"set_aside": Quarantine(folder).count(), "quarantine": str(folder)}
         models.append({"model": name, **counts, "waiting_bytes": waiting, **aside})
-    if as_json:
-        say(json.dumps({"format": "backslide.log-stats/1", "models": models}, indent=2))
+    if json:
+        say_json("log-stats", models=models)
         return 0
     for one in models:
         rows = ", ".join(f"{count(n)} {table}" for table, n in one.items() if table in TABLES)
@@ -115,8 +144,19 @@ def stats(store: str, *, model: str | None, as_json: bool, spool: Path | None = 
     return 0
 
 
-def export(store: str, out: Path, *, model: str | None, as_json: bool, spreadsheet: bool = False) -> int:
-    """Write predictions with their last labels to a file."""
+def export(
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="A .parquet, .csv, .arrow or .jsonl file.")],
+    store: Store = "log",
+    model: OneModel = None,
+    spreadsheet: Annotated[
+        bool, typer.Option("--spreadsheet", help="Write an apostrophe before texts of a CSV that are formulas there.")
+    ] = False,
+    json: PrintJson = False,
+) -> int:
+    """Write predictions with their latest labels to a file.
+
+    The column `id` holds the ids.
+    """
     from backslide.engine.sources.errors import reading
     from backslide.log.reading import open_log
     from backslide.log.spreadsheet import guard_formulas
@@ -130,9 +170,14 @@ def export(store: str, out: Path, *, model: str | None, as_json: bool, spreadshe
     with whole_file(out) as part, reading(f"the log in {store!r}"):
         rows = open_log(store, model).predictions()
         getattr(guard_formulas(rows) if spreadsheet else rows, writer)(part)
-    if as_json:
+    if json:
         columns = list(rows.collect_schema())
-        say(json.dumps({"format": "backslide.log-export/1", "file": str(out), "columns": columns}, indent=2))
+        say_json("log-export", file=str(out), columns=columns)
     else:
         note(f"wrote {out}")
     return 0
+
+
+log = Commands(help="Import, roll up, label and export logged predictions.", rich_markup_mode=None)
+for command in (rollup, ingest, compact, stats, export, to_label, profile, event, label):
+    log.command()(command)

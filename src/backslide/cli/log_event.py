@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
-from backslide.cli.output import say
+import typer
+
+from backslide.cli.options import OneModel, PrintJson, Spool, Store, option
+from backslide.cli.output import say, say_json
 from backslide.contracts.errors import LogError
+from backslide.contracts.moments import parse_moment
 from backslide.contracts.say import counted
 
 
-def run(
-    text: str | None,
-    store: str,
-    *,
-    source: Path | None,
-    model: str | None,
-    at: str | None,
-    spool: Path | None,
-    as_json: bool,
+def event(
+    text: Annotated[str | None, typer.Argument(metavar="TEXT", help="What changed, such as 'deploy v2'.")] = None,
+    source: Annotated[
+        Path | None,
+        option(
+            "--from",
+            "FILE",
+            "Read events instead: JSON of Grafana, GitHub, GitLab, Kubernetes or MLflow, a CSV, or a git checkout.",
+        ),
+    ] = None,
+    at: Annotated[str | None, option("--at", "TIME", "When it changed (ISO, UTC); default: now.")] = None,
+    store: Store = "log",
+    model: OneModel = None,
+    spool: Spool = None,
+    json: PrintJson = False,
 ) -> int:
-    """Write what was typed or read, and say how much of it was new."""
+    """Add one or many deploys or other dated changes, skipping those already there."""
     from backslide.log.dated_events import LONGEST, add_events, to_event
     from backslide.log.event_files import read_events
     from backslide.log.reading import open_log
@@ -36,15 +46,15 @@ def run(
     else:
         if not str(text).strip():
             raise LogError("expected a text that says what changed, got an empty one")
-        events = [to_event(datetime.now(UTC) if at is None else _moment(at), str(text))]
+        events = [to_event(datetime.now(UTC) if at is None else parse_moment(at, "--at"), str(text))]
     name = open_log(store).name if model is None else model
     added = add_events(store, name, events, spool=spool)
     cut = sum(event.cut for event in events)
-    if as_json:
+    if json:
         content = {"model": name, "read": len(events) + ours + others, "added": added, "alarms_left_out": ours}
         content |= {"left_out": others} if others else {}
         content |= {"cut": cut} if cut else {}
-        say(json.dumps({"format": "backslide.log-event/1", **content}, indent=2))
+        say_json("log-event", **content)
         return 0
     rest = f", {len(events) - added} there already" if added < len(events) else ""
     rest += f", {ours} of our own alarms left out" if ours else ""
@@ -52,11 +62,3 @@ def run(
     rest += f", {counted(cut, 'text')} cut after {LONGEST} characters" if cut else ""
     say(f"{name}: {counted(added, 'event')} added{rest}")
     return 0
-
-
-def _moment(text: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise LogError(f"--at: expected a time such as 2026-03-01T12:00, got {text!r}") from None
-    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)

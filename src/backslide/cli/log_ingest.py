@@ -2,67 +2,70 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from backslide.cli.output import note, say, shown_changes
+import typer
+
+from backslide.cli.options import PayloadFormat, PrintJson, Spool, Store, option
+from backslide.cli.output import note, say, say_json, shown_changes
 from backslide.contracts.errors import ColumnError, ConfigError, did_you_mean
 from backslide.contracts.say import count
 
 if TYPE_CHECKING:
+    import polars as pl
+
+    from backslide.contracts.config import Settings
+    from backslide.contracts.roles import Roles
     from backslide.log.ingest import IngestReport
 
 
-@dataclass(frozen=True)
-class Columns:
-    """Columns that were named; the others are guessed, or taken from a configuration."""
-
-    config: Path | None = None
-    id: str | None = None
-    timestamp: str | None = None
-    prediction: str | None = None
-    label: str | None = None
-    label_time: str | None = None
-    source: str | None = None
-
-
-def run(table: str, store: str, model: str, columns: Columns, *, spool: Path | None, as_json: bool) -> int:
-    """Open the table, tell its columns, and take its rows in."""
+def ingest(
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="A file, glob, folder, Delta table or database URI.")],
+    model: Annotated[str, option("--model", "NAME", "Name of the model in the log.")],
+    store: Store = "log",
+    config: Annotated[
+        Path | None, option("--config", "FILE", "A backslide.toml that says which column is what.")
+    ] = None,
+    id: Annotated[
+        str | None,
+        option("--id", "COLUMN", "Identifies a prediction; default: guessed, else a digest of the row."),
+    ] = None,
+    timestamp: Annotated[
+        str | None, option("--timestamp", "COLUMN", "When the prediction was served; default: guessed.")
+    ] = None,
+    prediction: Annotated[
+        str | None, option("--prediction", "COLUMN", "What the model decided; default: guessed.")
+    ] = None,
+    label: Annotated[str | None, option("--label", "COLUMN", "The true outcome; default: guessed.")] = None,
+    label_time: Annotated[
+        str | None, option("--label-time", "COLUMN", "When the outcome became known; default: with the prediction.")
+    ] = None,
+    source: Annotated[str | None, option("--source", "NAME", "Source of the labels.")] = None,
+    format: PayloadFormat = None,
+    spool: Spool = None,
+    json: PrintJson = False,
+) -> int:
+    """Import a table or payload log, skipping what is already there."""
     from backslide.contracts.config import Settings
-    from backslide.contracts.roles import Roles
-    from backslide.engine.roles.infer import infer_roles
-    from backslide.engine.sources.open import open_source
-    from backslide.engine.times.time_format import other_time_format, time_format
-    from backslide.engine.times.timestamps import time_expression
-    from backslide.log.ingest import ingest
 
-    settings = Settings() if columns.config is None else Settings.load(columns.config)
+    settings = Settings() if config is None else Settings.load(config)
+    roles = {"id": id, "timestamp": timestamp, "prediction": prediction, "label": label, "label_time": label_time}
+    named = {role: column for role, column in roles.items() if column is not None}
+    if format is not None:
+        return _ingest_payloads(table, store, model, settings, named, format, spool=spool, json=json)
+    from backslide.engine.sources.open import open_source
+    from backslide.log.ingest import ingest as take_in
+
     notes: list[str] = []
     frame = open_source(table, data=settings.data, notes=notes)
-    roles: Roles = settings.model
-    if columns.config is None:
-        roles, remarks = infer_roles(frame)
-        notes += remarks
-    named = {role: getattr(columns, role) for role in ("id", "timestamp", "prediction", "label", "label_time")}
-    chosen = {role: column for role, column in named.items() if column is not None}
-    schema = dict(frame.collect_schema())
-    for role, column in {**roles.columns(), **chosen}.items():
-        if column not in schema:
-            raise ColumnError(f"the table has no column {column!r} (role: {role}){did_you_mean(column, schema)}")
-    roles = roles.model_copy(update=chosen)
-    for column in {roles.timestamp, roles.label_time} - {None}:
-        how = time_format(roles) if column == roles.timestamp else other_time_format(roles)
-        frame = frame.with_columns(time_expression(frame, str(column), schema[str(column)], how).alias(str(column)))
-    features = None if roles.features is None else tuple(c for c in roles.features if c not in chosen.values())
-    roles = roles.model_copy(update={"features": features})
-    done = ingest(frame, store, model, roles, source=columns.source, spool=spool)
-    if as_json:
-        document = {"format": "backslide.log-ingest/1", **asdict(done), "roles": roles.columns()}
-        say(json.dumps(document, indent=2))
+    frame, chosen = _with_roles(frame, None if config is None else settings.model, named, notes)
+    done = take_in(frame, store, model, chosen, source=source, spool=spool)
+    if json:
+        say_json("log-ingest", **asdict(done), roles=chosen.columns())
         return 0
-    for role, column in roles.columns().items():
+    for role, column in chosen.columns().items():
         note(f"{role}: {column}")
     for words in notes:
         note(f"note: {words}")
@@ -70,26 +73,55 @@ def run(table: str, store: str, model: str, columns: Columns, *, spool: Path | N
     return 0
 
 
-def run_payloads(
-    source: str, store: str, model: str, columns: Columns, format: str, *, spool: Path | None, as_json: bool
+def _with_roles(
+    frame: pl.LazyFrame, roles: Roles | None, named: dict[str, str], notes: list[str]
+) -> tuple[pl.LazyFrame, Roles]:
+    """The table with its times read, and which column is what: as named, as configured, or guessed."""
+    from backslide.engine.roles.infer import infer_roles
+    from backslide.engine.times.time_format import other_time_format, time_format
+    from backslide.engine.times.timestamps import time_expression
+
+    if roles is None:
+        roles, remarks = infer_roles(frame)
+        notes += remarks
+    schema = dict(frame.collect_schema())
+    for role, column in (roles.columns() | named).items():
+        if column not in schema:
+            raise ColumnError(f"the table has no column {column!r} (role: {role}){did_you_mean(column, schema)}")
+    roles = roles.model_copy(update=named)
+    for name in dict.fromkeys(time for time in (roles.timestamp, roles.label_time) if time is not None):
+        how = time_format(roles) if name == roles.timestamp else other_time_format(roles)
+        frame = frame.with_columns(time_expression(frame, name, schema[name], how).alias(name))
+    features = None if roles.features is None else tuple(c for c in roles.features if c not in named.values())
+    return frame, roles.model_copy(update={"features": features})
+
+
+def _ingest_payloads(
+    source: str,
+    store: str,
+    model: str,
+    settings: Settings,
+    named: dict[str, str],
+    format: str,
+    *,
+    spool: Path | None,
+    json: bool,
 ) -> int:
     """Read what a server logged of its calls, and take it in."""
-    from backslide.contracts.config import Settings
     from backslide.contracts.roles import Roles
     from backslide.engine.sources.records import read_records
     from backslide.log.payloads.ingest import describe_skipped, ingest_payloads
 
-    settings = Settings() if columns.config is None else Settings.load(columns.config)
-    refused = [f"--{name.replace('_', '-')}" for name in ("prediction", "label_time") if getattr(columns, name)]
+    refused = [f"--{name.replace('_', '-')}" for name in ("prediction", "label_time") if name in named]
     if refused:
         raise ConfigError(f"{' and '.join(refused)} is not for --format; name fields of responses in [payload]")
     # Of the configuration only what can stand in a request: its windows and roles are of the log that comes out.
-    roles = Roles(id=columns.id, timestamp=columns.timestamp, label=columns.label)
+    chosen = Roles.model_validate(named)
     done = ingest_payloads(
-        read_records(source), store, model, format, settings=settings.payload, roles=roles, spool=spool
+        read_records(source), store, model, format, settings=settings.payload, roles=chosen, spool=spool
     )
-    if as_json:
-        say(json.dumps({"format": "backslide.log-ingest/1", **asdict(done)}, indent=2))
+    if json:
+        say_json("log-ingest", **asdict(done))
         return 0
     _tell(done, f"{count(done.calls)} calls in {count(done.records)} records")
     if done.without_time:

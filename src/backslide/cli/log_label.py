@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from backslide.cli.output import note, say
+import typer
+
+from backslide.cli.options import OneModel, PrintJson, Spool, Store, option
+from backslide.cli.output import note, say, say_json
 from backslide.contracts.errors import LogError
 from backslide.contracts.files import whole_file
+from backslide.contracts.moments import parse_moment
 from backslide.contracts.say import count, percent
 from backslide.contracts.secrets import scrub_address
 
@@ -22,9 +24,20 @@ TABLES = (".parquet", ".pq", ".arrow", ".feather", ".ipc")
 
 
 def to_label(
-    store: str, out: Path, *, model: str | None, rows: int, since: str | None, seed: int | None, as_json: bool
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="A .csv file to write.")],
+    store: Store = "log",
+    model: OneModel = None,
+    n: Annotated[int, option("--n", "N", "How many rows.")] = 200,
+    since: Annotated[
+        str | None, option("--since", "DATE", "Sample predictions from this date on; default: all.")
+    ] = None,
+    seed: Annotated[int | None, option("--seed", "N", "Seed, to draw the same rows again.")] = None,
+    json: PrintJson = False,
 ) -> int:
-    """Draw rows and write them as CSV."""
+    """Sample the unlabelled rows that are most worth a label.
+
+    Each is drawn with a known probability, so that the labels estimate the accuracy of all.
+    """
     import polars as pl
 
     from backslide.engine.sources.errors import reading
@@ -34,22 +47,16 @@ def to_label(
 
     if out.suffix.lower() != ".csv":
         raise LogError(f"expected a file to write that ends with .csv, got {out.name!r}")
-    begun = None if since is None else pl.col("at") >= _day(since)
+    begun = None if since is None else pl.col("at") >= parse_moment(since, "--since")
     with reading(f"the log in {store!r}"):
-        table = draw(open_log(store, model), rows, since=begun, seed=seed)
+        table = draw(open_log(store, model), n, since=begun, seed=seed)
     lists = [name for name, kind in table.schema.items() if isinstance(kind, pl.List)]
     table = table.with_columns(pl.col(name).cast(pl.List(pl.String)).list.join(" ") for name in lists)
     out.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(out) as part:
         guard_formulas(table).write_csv(part)
-    if as_json:
-        document = {
-            "format": "backslide.log-to-label/1",
-            "file": str(out),
-            "rows": table.height,
-            "of_rows": table["of_rows"][0],
-        }
-        say(json.dumps(document, indent=2))
+    if json:
+        say_json("log-to-label", file=str(out), rows=table.height, of_rows=table["of_rows"][0])
     else:
         note(f"wrote {out}: {table.height} of {count(table['of_rows'][0])} rows that wait for a label")
         note(f"fill in the column 'label', then: backslide log label {out}")
@@ -57,9 +64,18 @@ def to_label(
 
 
 def label(
-    store: str, file: str, *, model: str | None, spool: Path | None, source: str | None, by: str | None, as_json: bool
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE", help="CSV, or a table (Parquet, Delta, a URI), with the columns id and label."),
+    ],
+    store: Store = "log",
+    model: OneModel = None,
+    spool: Spool = None,
+    source: Annotated[str | None, option("--source", "NAME", "Source of the labels; default: drawn, or table.")] = None,
+    by: Annotated[str | None, option("--by", "NAME", "Name of the person who labelled.")] = None,
+    json: PrintJson = False,
 ) -> int:
-    """Take labels in, and say what they tell; of a table that holds other ids, too, those of the log alone."""
+    """Add labels to the log, skipping those already there."""
     from backslide.log.label_sample import read_answers, take_back
     from backslide.log.paths import DRAWN, lock_spool, spool_root
     from backslide.log.reading import open_log
@@ -71,9 +87,9 @@ def label(
         if answers is None:
             answers, others = _answers_of(file, log.predictions().select("id").unique())
         done = take_back(log, answers, source=source or ("table" if table else DRAWN), by=by)
-    if as_json:
+    if json:
         content = asdict(done) | ({"left_out": others} if others else {})
-        say(json.dumps({"format": "backslide.log-label/1", **content}, indent=2))
+        say_json("log-label", **content)
         return 0
     if others:
         note(f"left out: {count(others)} rows of ids that are not in the log of {done.model!r}")
@@ -105,11 +121,3 @@ def _answers_of(source: str, ids: pl.LazyFrame) -> tuple[pl.DataFrame, int]:
     rows = every.join(ids, on="id", how="semi", maintain_order="left").collect(engine="streaming")
     texts = [None if value is None else label_text(value) for value in rows["label"]]
     return rows.with_columns(pl.Series("label", texts, dtype=pl.String)), total - rows.height
-
-
-def _day(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise LogError(f"expected a date such as 2026-03-01, got --since {text!r}") from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from backslide.cli.memory import bounded_memory
-from backslide.cli.output import note, progress, say
-from backslide.contracts.config import Settings
+from backslide.cli.options import Config, PrintJson, Quiet, option
+from backslide.cli.output import note, progress, say, say_json
 from backslide.contracts.errors import ConfigError
 from backslide.contracts.say import count, counted
 
 
-def run(config: Path, out: Path, *, window: str, rows: str | None, new: bool, as_json: bool, quiet: bool) -> int:
-    """Profile rows by day into a folder."""
+def profile(
+    config: Config = Path("backslide.toml"),
+    out: Annotated[Path, option("--out", "DIR", "Folder of the stored profiles.")] = Path("profiles"),
+    window: Annotated[
+        str, option("--window", "WINDOW", "Which of [windows] to profile, reference or current.")
+    ] = "reference",
+    rows: Annotated[str | None, option("--rows", "SOURCE", "Rows to profile instead of a configured window.")] = None,
+    new: Annotated[bool, typer.Option("--new", help="Profile only days from the last stored one on.")] = False,
+    quiet: Quiet = False,
+    json: PrintJson = False,
+) -> int:
+    """Store profiles of rows by day, model version and segment.
+
+    A folder of them serves as `[windows] reference`, and any two periods of it compare without the rows.
+    """
     if window not in ("reference", "current"):
         raise ConfigError(f"--window: expected reference or current, got {window!r}")
+    from backslide.contracts.config import Settings
+
     settings = Settings.load(config)
     from backslide.jobs.profile_days import store_profiles  # after the quick refusals: it is heavy
 
@@ -24,8 +41,8 @@ def run(config: Path, out: Path, *, window: str, rows: str | None, new: bool, as
         done = store_profiles(settings, out, window=window, rows=rows, new=new, progress=report_progress)
     for line in done.notes:
         note(line)
-    if as_json:
-        say(json.dumps({"format": "backslide.log-profile/1", **asdict(done)}, indent=2))
+    if json:
+        say_json("log-profile", **asdict(done))
         return 0
     period = f" ({done.days[0]} to {done.days[-1]})" if done.days else ""
     say(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from backslide.cli.streams import answer_stream
 from backslide.contracts.errors import ConfigError
@@ -89,6 +90,11 @@ def say(text: str) -> None:
     except BrokenPipeError:
         # What is left in the buffer must not fail again when it is closed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), answer_stream().fileno())
+
+
+def say_json(name: str, **content: Any) -> None:
+    """Print a document of one of our formats to standard output."""
+    say(json.dumps({"format": f"backslide.{name}/1", **content}, indent=2))
 
 
 def note(text: str) -> None:

@@ -26,23 +26,21 @@ DEMO = Path("backslide-demo")
 serve = Commands(help="Serve pages and an API for incidents, models and predictions.", rich_markup_mode=None)
 token = Commands(help="Make, list and revoke tokens.", rich_markup_mode=None)
 serve.add_typer(token, name="token")
-Config = Annotated[
-    Path, option("--config", "FILE", "The configuration; without one, defaults beside the working folder.")
-]
+Config = Annotated[Path, option("--config", "FILE", "Configuration file; default: backslide.toml, if there is one.")]
 
 
 @serve.callback(invoke_without_command=True)
 def listen(
     context: typer.Context,
     config: Config = DEFAULT,
-    host: Annotated[str | None, option("--host", "ADDRESS", "Where to listen; default: 127.0.0.1.")] = None,
-    port: Annotated[int | None, option("--port", "NUMBER", "Default: 8642.")] = None,
-    require_login: Annotated[bool, typer.Option("--require-login", help="Reading needs a login, too.")] = False,
+    host: Annotated[str | None, option("--host", "ADDRESS", "Address to listen on; default: 127.0.0.1.")] = None,
+    port: Annotated[int | None, option("--port", "NUMBER", "Port to listen on; default: 8642.")] = None,
+    require_login: Annotated[bool, typer.Option("--require-login", help="Require a login for reading, too.")] = False,
     demo: Annotated[
         bool, typer.Option("--demo", help="Start with a simulated history, in the folder backslide-demo.")
     ] = False,
 ) -> None:
-    """Serve until stopped."""
+    """Serve pages and the API until stopped."""
     context.obj = config
     if context.invoked_subcommand is not None:
         return
@@ -57,13 +55,13 @@ def listen(
 @token.command()
 def create(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose it is, or what uses it.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Who or what the token is for.")],
     scope: Annotated[
-        list[str] | None, option("--scope", "SCOPE", "read, ingest, operate or admin; may repeat.")
+        list[str] | None, option("--scope", "SCOPE", "read, ingest, operate or admin; may be repeated.")
     ] = None,
     days: Annotated[float | None, option("--days", "NUMBER", "Days until it expires; default: never.")] = None,
 ) -> None:
-    """Make a token and print its secret, which is shown this once."""
+    """Make a token and print its secret, which is shown only once."""
     with _accounts(context.obj) as accounts:
         _, secret = accounts.create_token(name, tuple(scope or ("read",)), "command line", days=days)
     say(secret)
@@ -94,9 +92,9 @@ def revoke(
 def backup(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Archive to write, such as backslide.tar.gz.")],
-    no_log: Annotated[bool, typer.Option("--no-log", help="The database alone, without predictions.")] = False,
+    no_log: Annotated[bool, typer.Option("--no-log", help="Save only the database, without predictions.")] = False,
 ) -> None:
-    """Save the database and the log into one archive, while the server runs or not."""
+    """Save the database and the log to one archive; the server may keep running."""
     with needs("server", "a backup"):
         from backslide.server.backup import write_backup
     with _database(context.obj) as (settings, database):
@@ -106,9 +104,9 @@ def backup(
 
 @serve.command()
 def restore(
-    context: typer.Context, file: Annotated[Path, typer.Argument(metavar="FILE", help="Archive that backup wrote.")]
+    context: typer.Context, file: Annotated[Path, typer.Argument(metavar="FILE", help="Archive written by backup.")]
 ) -> None:
-    """Put a backup back into an empty database and an empty log, of the same kind or another."""
+    """Restore a backup into an empty database and an empty log."""
     with needs("server", "restoring a backup"):
         from backslide.server.backup import restore_backup
     with _database(context.obj) as (settings, database):
@@ -145,11 +143,8 @@ def _database(config: Path) -> Iterator[tuple[Settings, Database]]:
     from backslide.store.database import open_database
 
     settings = _settings(config)
-    database = open_database(settings.store.url, settings.base)
-    try:
+    with open_database(settings.store.url, settings.base) as database:
         yield settings, database
-    finally:
-        database.close()
 
 
 @contextmanager

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from time import sleep
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from backslide.cli.memory import bounded_memory
+from backslide.cli.options import Config, HtmlFolder, JsonFile, Quiet, option
 from backslide.cli.output import Files, note, progress, publish
-from backslide.contracts.config import Settings
 from backslide.contracts.errors import BackslideError, ConfigError, StoreError
 from backslide.contracts.imports import heavy_imports
-from backslide.contracts.watch_settings import parse_duration
+from backslide.contracts.moments import parse_moment
 
 if TYPE_CHECKING:
+    from backslide.contracts.config import Settings
     from backslide.contracts.watch import WatchReport
     from backslide.store.database import Database
     from backslide.store.memory import Json
@@ -39,9 +42,40 @@ class Wish:
     html: str | None = None
     """Folder of the pages."""
 
+    @property
+    def present(self) -> datetime | None:
+        """The time that is treated as the present, in UTC without a zone; None: now."""
+        return None if self.as_of is None else parse_moment(self.as_of, "--as-of").replace(tzinfo=None)
 
-def run(config: Path, files: Files, wish: Wish, *, quiet: bool) -> int:
-    """Look, print and write; returns 1 while an alarm is open."""
+
+def watch(
+    config: Config = Path("backslide.toml"),
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Replay the history: show which alarms would have been raised, and when.")
+    ] = False,
+    every: Annotated[
+        str | None, option("--every", "TIME", "Look again every so often (30m, 1h, 1d), until stopped.")
+    ] = None,
+    as_of: Annotated[str | None, option("--as-of", "TIME", "Treat this time as the present (ISO, UTC).")] = None,
+    mute: Annotated[
+        str | None, option("--mute", "STREAM", "Suppress alerts for a stream (a name, or missing:*).")
+    ] = None,
+    reason: Annotated[str | None, option("--reason", "TEXT", "Why the stream is muted.")] = None,
+    until: Annotated[str | None, option("--until", "DAY", "Last day of the mute.")] = None,
+    unmute: Annotated[str | None, option("--unmute", "STREAM", "Alert again for a muted stream.")] = None,
+    test_alert: Annotated[bool, typer.Option("--test-alert", help="Send a test message to every receiver.")] = False,
+    json: JsonFile = None,
+    html: HtmlFolder = None,
+    quiet: Quiet = False,
+) -> int:
+    """Check what arrived since the last look; alert if it got worse.
+
+    Exits with 1 while an alarm is open, with 2 if this could not be determined.
+    """
+    from backslide.contracts.config import Settings
+
+    wish = Wish(replay, every, as_of, mute, unmute, reason, until, test_alert, html)
+    files = Files(json=json)
     files.check()
     settings = _with_pages(Settings.load(config), wish)
     pause = _seconds(wish.every)
@@ -51,21 +85,18 @@ def run(config: Path, files: Files, wish: Wish, *, quiet: bool) -> int:
         from backslide.jobs.watch import watch
 
         with bounded_memory(settings.engine.max_memory), progress(quiet=quiet) as report_progress:
-            report = watch(settings, replay=True, as_of=_moment(wish.as_of), progress=report_progress)
+            report = watch(settings, replay=True, as_of=wish.present, progress=report_progress)
         publish(report, files)
         _write_pages(wish, report, {}, settings.base)
         return 1 if report.alarmed else 0
     from backslide.store.database import open_database
 
-    database = open_database(settings.store.url, settings.base)
-    try:
+    with open_database(settings.store.url, settings.base) as database:
         if wish.test_alert:
             return _test_alert(settings)
         if wish.mute or wish.unmute:
             return _hush(database, settings, wish)
         return _look(database, settings, files, wish, pause, quiet=quiet)
-    finally:
-        database.close()
 
 
 def _look(database: Database, settings: Settings, files: Files, wish: Wish, pause: float | None, *, quiet: bool) -> int:
@@ -92,7 +123,7 @@ def _once(database: Database, settings: Settings, files: Files, wish: Wish, *, q
     book = database.book(settings.model.name, settings_key(settings))
     number = book.begin_run()
     with bounded_memory(settings.engine.max_memory), progress(quiet=quiet) as report_progress:
-        report = watch(settings, as_of=_moment(wish.as_of), book=book, progress=report_progress)
+        report = watch(settings, as_of=wish.present, book=book, progress=report_progress)
     book.end_run(number, report.status.value, report.summary)
     publish(report, files)
     _write_pages(wish, report, database.reports() if wish.html is not None else {}, settings.base)
@@ -156,20 +187,12 @@ def _test_alert(settings: Settings) -> int:
 
 
 def _seconds(text: str | None) -> float | None:
+    from backslide.contracts.watch_settings import parse_duration
+
     try:
         return None if text is None else parse_duration(text)
     except ValueError as error:
         raise ConfigError(f"--every: {error}") from None
-
-
-def _moment(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(f"--as-of: expected a time such as 2026-03-01 or 2026-03-01T12:00, got {text!r}") from None
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo is not None else moment
 
 
 def _day(text: str) -> str:

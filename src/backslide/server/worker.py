@@ -15,12 +15,16 @@ import sys
 import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import BackslideError, ModelError
 from backslide.contracts.secrets import scrub
+
+if TYPE_CHECKING:
+    from backslide.contracts.values import PublishedDocument
 
 Json = dict[str, Any]
 Say = Callable[[str], None]
@@ -81,22 +85,12 @@ def _diagnose(order: Json, say: Say) -> Json:
     return answer.model_copy(update={"inputs": answer.inputs.model_copy(update={"made": moment})}).to_dict()
 
 
-def _shadow(order: Json, say: Say) -> Json:
-    from backslide.jobs.shadow import shadow
-
-    return shadow(settings=_settings(order), progress=say, **_windows(order)).to_dict()
-
-
-def _gate(order: Json, say: Say) -> Json:
-    from backslide.jobs.gate import gate
-
-    return gate(settings=_settings(order), progress=say, **_windows(order)).to_dict()
-
-
-def _retrain(order: Json, say: Say) -> Json:
-    from backslide.jobs.retrain import retrain
-
-    return retrain(settings=_settings(order), progress=say, **_windows(order)).to_dict()
+def _compare(order: Json, say: Say) -> Json:
+    """Do one of the jobs that compare two models or train one; its module is named as the job is."""
+    name = order["kind"]
+    job = getattr(import_module(f"backslide.jobs.{name}"), name)
+    answer: PublishedDocument = job(settings=_settings(order), progress=say, **_windows(order))
+    return answer.to_dict()
 
 
 def _watch(order: Json, say: Say) -> Json:
@@ -104,14 +98,11 @@ def _watch(order: Json, say: Say) -> Json:
     from backslide.store.database import open_database
 
     settings = _settings(order)
-    database = open_database(order["store"], Path(order["store_base"]))
-    try:
+    with open_database(order["store"], Path(order["store_base"])) as database:
         book = database.book(settings.model.name, settings_key(settings))
         number = book.begin_run()
         report = watch(settings, book=book, progress=say)
         book.end_run(number, report.status.value, report.summary)
-    finally:
-        database.close()
     return {"status": report.status.value, "summary": report.summary, "as_of": report.as_of}
 
 
@@ -127,9 +118,9 @@ def _roll_up(order: Json, say: Say) -> Json:
 
 KINDS: dict[str, Callable[[Json, Say], Json]] = {
     "diagnose": _diagnose,
-    "shadow": _shadow,
-    "gate": _gate,
-    "retrain": _retrain,
+    "shadow": _compare,
+    "gate": _compare,
+    "retrain": _compare,
     "watch": _watch,
     "rollup": _roll_up,
 }

@@ -9,6 +9,7 @@ from typing import Any
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.contracts.integrity import GoldenReplay, Integrity, SnapshotIdentity, StackDifference
+from backslide.contracts.moments import parse_moment
 from backslide.contracts.snapshot import Snapshot
 from backslide.contracts.trust import trust_beside_the_name
 from backslide.models.load import load_model
@@ -19,7 +20,7 @@ from backslide.stack.compare_settings import settings_differences
 from backslide.stack.compare_steps import fitted_differences
 from backslide.stack.compare_training import training_notes
 from backslide.stack.golden import ask_again
-from backslide.stack.likelihood import difference, moment, rank_differences, weigh_by_onset
+from backslide.stack.likelihood import difference, rank_differences, weigh_by_onset
 from backslide.stack.mlflow_snapshots import find_snapshot
 
 
@@ -51,7 +52,7 @@ def integrity(
     """
     folder = Path(base) if base is not None else Path()
     first, second = (find_snapshot(s, folder) for s in (a, b))
-    began = None if onset is None else moment(onset, "onset")
+    began = None if onset is None else parse_moment(onset, "onset")
     notes: list[str] = [f"{which}: {note}" for which, s in (("first", first), ("second", second)) for note in s.notes]
     every = [
         *fitted_differences(first, second),

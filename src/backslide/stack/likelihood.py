@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
-from backslide.contracts.errors import InputError
 from backslide.contracts.integrity import Risk, StackDifference, Where
+from backslide.contracts.moments import parse_moment
 
 LIKELY, POSSIBLE = 0.7, 0.3
 """Scores from which a difference likely or possibly hurts."""
@@ -52,7 +52,7 @@ def weigh_by_onset(one: StackDifference, onset: datetime) -> StackDifference:
     """A dated one, judged by how shortly before the onset it was made."""
     if one.at is None:
         return one
-    hours = (onset - moment(one.at, "time of a change")).total_seconds() / 3600
+    hours = (onset - parse_moment(one.at, "time of a change")).total_seconds() / 3600
     facts = {"hours_before_onset": round(hours, 1)}
     if hours < -CLOCKS_APART:
         return reweigh(one, one.score * 0.3, f"made {_long(-hours)} after it began", **facts)
@@ -67,19 +67,6 @@ def rank_differences(differences: Iterable[StackDifference]) -> tuple[StackDiffe
     """The most harmful first; of equals the more specific kind."""
     ordered = sorted(differences, key=lambda d: (-d.score, d.kind.precedence, d.subject))
     return tuple(d.model_copy(update={"rank": rank}) for rank, d in enumerate(ordered, 1))
-
-
-def moment(text: str, what: str = "time") -> datetime:
-    """An ISO date or time; UTC where no zone is given.
-
-    Raises:
-        InputError: it is neither.
-    """
-    try:
-        at = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise InputError(f"{what}: expected an ISO date or time such as 2026-04-03T10:00:00Z, got {text!r}") from None
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 def _long(hours: float) -> str:

@@ -19,9 +19,9 @@ from backslide.causes.replay.model_or_threshold import OwnChange, stand_in_is_fa
 from backslide.contracts.cause import Cause, CauseKind, Confidence
 from backslide.contracts.diagnosis import Onset
 from backslide.contracts.integrity import StackDifference
+from backslide.contracts.moments import parse_moment
 from backslide.playbook.integrity.differences import compare_snapshots, worth_naming
 from backslide.playbook.shadow.replay import replay_rows
-from backslide.stack.likelihood import moment
 from backslide.stack.restore import with_state
 
 MOST_SUSPECTS = 3
@@ -108,13 +108,13 @@ def add_commits(case: Case, onset: Onset | None) -> Onset | None:
     """The onset with the commits made shortly before or within it."""
     if onset is None or case.snapshots is None:
         return onset
-    low, high = moment(onset.low or onset.at), moment(onset.high or onset.at) + timedelta(days=1)
+    low, high = parse_moment(onset.low or onset.at), parse_moment(onset.high or onset.at) + timedelta(days=1)
     told = []
     for difference in compare_snapshots(case).differences:
         commit = difference.commit
         if commit is None or difference.where != "repository" or difference.risk == "unlikely":
             continue
-        at = moment(commit.committed_at)
+        at = parse_moment(commit.committed_at)
         if low - CLOSE <= at <= high:
             told.append(f"commit {commit.sha[:10]} “{commit.subject}” made {at:%Y-%m-%d %H:%M} UTC")
     return onset.model_copy(update={"events": (*onset.events, *told[:MOST_EVENTS])}) if told else onset

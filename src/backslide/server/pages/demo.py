@@ -106,13 +106,10 @@ def prepare_demo(folder: Path, progress: Callable[[str], None] | None = None) ->
 def demo_token(config: Path) -> str:
     """The secret of a token for whoever started the demo; the one of the start before opens nothing any more."""
     settings = Settings.load(config)
-    database = open_database(settings.store.url, settings.base)
-    try:
+    with open_database(settings.store.url, settings.base) as database:
         accounts = Accounts(database)
         accounts.revoke(VISITOR, VISITOR)
         return accounts.create_token(VISITOR, ("admin",), VISITOR)[1]
-    finally:
-        database.close()
 
 
 SERVER = """\
@@ -235,18 +232,12 @@ def _serve(
 
 def _look(folder: Path, history: SimulatedHistory, say: Callable[[str], None]) -> None:
     """Look at both models, and say of the first incident what became of it."""
-    database: Database | None = None
-    try:
-        for name in (DESK, NORTH):
-            settings = Settings.load(folder / "models" / f"{name}.toml")
-            database = database or open_database(settings.store.url, settings.base)
+    every = {name: Settings.load(folder / "models" / f"{name}.toml") for name in (DESK, NORTH)}
+    with open_database(every[DESK].store.url, every[DESK].base) as database:
+        for name, settings in every.items():
             say(f"looking at {name}")
             watch(settings, as_of=history.now, book=database.book(name, settings_key(settings)), deliver=False)
-        if database is not None:
-            _remember(database, history, say)
-    finally:
-        if database is not None:
-            database.close()
+        _remember(database, history, say)
 
 
 def _remember(database: Database, history: SimulatedHistory, say: Callable[[str], None]) -> None:
