@@ -15,7 +15,7 @@ import yaml
 
 from backslide.cli.app import app
 from backslide.contracts.finding import Estimate
-from backslide.contracts.watch import EstimatedPerformance
+from backslide.contracts.watch import EstimatedPerformance, Level
 from backslide.monitor.exposition import exposition
 from sample_looks import look, stream
 
@@ -62,12 +62,41 @@ def test_panels_have_numbers_and_places_of_their_own():
     assert len({rule["alert"] for rule in rules()}) == len(rules())
 
 
-def test_prometheus_takes_the_rules():
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("no promtool on the path")
-    done = subprocess.run([promtool, "check", "rules", str(RECIPES / "prometheus" / "rules.yml")], capture_output=True)
+PROMTOOL = shutil.which("promtool")
+prometheus = pytest.mark.skipif(PROMTOOL is None, reason="no promtool on the path")
+RULES = RECIPES / "prometheus" / "rules.yml"
+
+
+def promtool(*words: str, text: str | None = None) -> None:
+    done = subprocess.run([str(PROMTOOL), *words], input=text, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@prometheus
+def test_prometheus_takes_the_rules_and_the_figures():
+    promtool("check", "rules", str(RULES))
+    promtool("check", "metrics", text=exposition(look(streams=(stream(),))))
+
+
+@prometheus
+@pytest.mark.parametrize(("status", "fires"), [(Level.ALARM, True), (Level.QUIET, False)])
+def test_an_alarm_that_is_exported_fires(tmp_path: Path, status: Level, fires: bool):
+    """Prometheus' own rules engine, on the figures as they are written."""
+    figures = exposition(look(status=status, as_of="1970-01-01T00:00:00Z"))
+    series = [line.rsplit(" ", 1) for line in figures.splitlines() if not line.startswith("#")]
+    rule = next(one for one in rules() if one["alert"] == "BackslideAlarm")
+    notes = rule["annotations"] | {"summary": "loans got worse"}
+    expected = [{"exp_labels": {"model": "loans", **rule["labels"]}, "exp_annotations": notes}]
+    case = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": f"{value}x10"} for name, value in series],
+        "alert_rule_test": [
+            {"eval_time": "5m", "alertname": "BackslideAlarm", "exp_alerts": expected if fires else []}
+        ],
+    }
+    document = {"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": [case]}
+    (tmp_path / "case.yml").write_text(yaml.safe_dump(document), encoding="utf-8")
+    promtool("test", "rules", str(tmp_path / "case.yml"))
 
 
 def test_systemd_takes_the_units():
