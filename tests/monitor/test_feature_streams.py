@@ -61,6 +61,8 @@ def test_an_alarm_says_column_statistic_before_and_now_and_since_when(tmp_path: 
     settings = config(tmp_path, served(3, REFERENCE + 30, change=moved), watch=FOLLOWED)
     report = watch(settings, replay=True, as_of=moment(40))
     found = members(report)
+    (one,) = [incident for incident in report.incidents if incident.level == Level.ALARM]
+    assert one.members[0].known_on > one.known_on == after(12)  # the first that told, not the first to read
     assert {"level:income", "spread:age", "share:branch=a", "share:branch=b"} <= set(found)
     assert "level:age" not in found
     level = found["level:income"]

@@ -139,7 +139,9 @@ class Incident(Value):
     open: bool
     began: str
     raised: str
+    """Period of the first of its streams that reached this level."""
     known_on: str
+    """When that could be judged."""
     closed: str | None = None
     sentence: str
     """The first to read: what got worse, and why where that is known."""

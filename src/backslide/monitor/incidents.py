@@ -139,15 +139,19 @@ def incident(
 ) -> Incident:
     """A group as it is published; ``last`` is the period of the look, ``entry`` its number and mark."""
     speaker = group.speaker
+    worst = [m for m in group.members if m.raised.level == speaker.raised.level]
+    first = min(
+        worst, key=lambda m: (m.known, m.at)
+    )  # somebody may have been told before the speaker had anything to say
     members = tuple(_member(m, grid) for m in group.ordered)
     reasons = [muted(m.track.followed.name, mutes, grid.label(last)) for m in group.members]
     return Incident(
         id=identity(group, grid),
         level=group.level,
         open=group.over is None,
-        began=grid.label(min(m.began for m in group.members if m.raised.level == speaker.raised.level)),
-        raised=grid.label(speaker.at),
-        known_on=grid.label(speaker.known),
+        began=grid.label(min(m.began for m in worst)),
+        raised=grid.label(first.at),
+        known_on=grid.label(first.known),
         closed=None if group.over is None else grid.label(group.over),
         sentence=finding.sentence if finding is not None and finding.sentence else sentence(speaker, grid),
         members=members,
