@@ -28,12 +28,14 @@ def tables() -> tuple[pl.DataFrame, pl.DataFrame]:
 
 def test_tables_are_watched_and_answer_in_frames():
     reference, later = tables()
-    found = bs.watch(reference.to_pandas(), later, roles=ROLES, settings=SETTINGS, name="loans", as_of=moment(21))
+    given = {"roles": ROLES, "settings": SETTINGS, "name": "loans", "as_of": moment(21), "features": ["age"]}
+    found = bs.watch(reference.to_pandas(), later, **given)
     assert found.replay
     assert found.alarmed
     assert found.incidents[0].began == after(10)
     streams = found.to_frame()
     assert streams.filter(pl.col("stream") == "performance").height == 20
+    assert streams.filter(pl.col("stream") == "level:age").height == 20
     incidents = found.to_frame("incidents")
     assert incidents["stream"][0] == "performance"
     assert incidents.height == sum(len(one.members) for one in found.incidents)

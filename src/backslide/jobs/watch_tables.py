@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +21,7 @@ def watch(
     reference_model: Any = None,
     period: str | None = None,
     false_alarms_per_year: float | None = None,
+    features: Sequence[str] | None = None,
     task: str | None = None,
     metric: str | None = None,
     min_effect: float | None = None,
@@ -35,7 +37,8 @@ def watch(
     ``reference`` and ``later`` are pandas, Polars or Arrow tables, paths, globs, or time ranges over ``[data] source`` of
     ``settings``. Without ``store`` the history is replayed: all that would have been raised, nothing is remembered and nobody is
     told. With one (a SQLAlchemy URL) a look is taken that remembers, and sends what ``[alerts]`` says. ``as_of`` is the present
-    (naive: UTC). Arguments win over ``settings``.
+    (naive: UTC); ``features`` are names or patterns of columns whose own values are followed as well. Arguments win over
+    ``settings``.
 
     Raises:
         BackslideError: bad input, in one line; see ``contracts.errors`` for the tree.
@@ -48,7 +51,7 @@ def watch(
         task=task,
         metric=metric,
         min_effect=min_effect,
-        watch={"period": period, "false_alarms_per_year": false_alarms_per_year},
+        watch={"period": period, "false_alarms_per_year": false_alarms_per_year, "features": features},
     )
     if as_of is not None and as_of.tzinfo is not None:
         as_of = as_of.astimezone(UTC).replace(tzinfo=None)
