@@ -40,7 +40,7 @@ NAMES_DATA = {
     *(f"shadow.{side}_version" for side in ("old", "new")),
     "engine.master",
     "checks",
-    *(f"watch.{key}" for key in ("period", "leave_out", "reports", "metrics_file")),
+    *(f"watch.{key}" for key in ("period", "leave_out", "features", "reports", "metrics_file")),
     *(f"alerts.{key}" for key in ("urls", "title", "body", "report_url")),
     "store.url",
     *(f"server.{key}" for key in ("host", "names", "log", "spool", "models", "every", "rollup_every")),
