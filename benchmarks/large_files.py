@@ -7,7 +7,7 @@ ended here, so that the machine survives whatever happens.
 
     python benchmarks/large_files.py FOLDER                          both files at full size, every command
     python benchmarks/large_files.py FOLDER --gigabytes 0.1 --rows 5_000_000 --only diagnose watch
-    python benchmarks/large_files.py FOLDER --table                  the table of what was measured so far
+    python benchmarks/large_files.py FOLDER --table --into docs/reliability.md    what was measured so far, into the page
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "log label": ("log", "label", "current.{0}", "--model", "loans", "--store", "small-log"),
 }
 """By name; ``{0}`` stands for the form of the file."""
-HEAD = "| command | file | exit | peak MB | processor s | ended with |\n| --- | --- | --- | --- | --- | --- |"
+HEAD = "| command | file | exit | peak MB | processor s |\n| --- | --- | --- | --- | --- |"
+MARKS = ("<!-- large -->", "<!-- /large -->")
 LINES = 300
 """Different lines of the text, repeated to its size."""
 GROUP = 1_000_000
@@ -106,7 +107,13 @@ def main() -> None:
                     file.write(json.dumps(run) + "\n")
                 print(_line(run), flush=True)
     latest = {(run["command"], run["file"]): run for run in known}
-    print(HEAD, *(_line(latest[name, form]) for name in COMMANDS for form in FORMS if (name, form) in latest), sep="\n")
+    lines = [_line(latest[name, form]) for name in COMMANDS for form in FORMS if (name, form) in latest]
+    table = "\n".join([HEAD, *lines])
+    print(table)
+    if chosen.into is not None:
+        before, _, rest = chosen.into.read_text(encoding="utf-8").partition(MARKS[0])
+        after = rest.partition(MARKS[1])[2]
+        chosen.into.write_text(f"{before}{MARKS[0]}\n{table}\n{MARKS[1]}{after}", encoding="utf-8")
 
 
 def _options() -> argparse.Namespace:
@@ -125,6 +132,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--again", action="store_true", help="measure what was measured already")
     parser.add_argument("--table", action="store_true", help="measure nothing")
+    parser.add_argument("--into", type=Path, help="write the table between its marks in this page")
     return parser.parse_args()
 
 
@@ -205,6 +213,7 @@ def _measure(folder: Path, name: str, form: str, limit: float, granted: float, s
         part.format(form if ".toml" in part or part.startswith("{0}") else FORMS[form]) for part in COMMANDS[name]
     ]
     environment = {**os.environ, "BACKSLIDE_MAX_MEMORY": str(granted)}
+    (folder / "backslide.db").unlink(missing_ok=True)  # a look begins anew
 
     def bound() -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), int(seconds) + 30))
@@ -237,7 +246,16 @@ def _measure(folder: Path, name: str, form: str, limit: float, granted: float, s
         "seconds": round(spent, 1),
         "line": line[:500] if process.returncode not in (0, 1) else "",
         "granted": granted,
+        "size": _size(folder, form),
     }
+
+
+def _size(folder: Path, form: str) -> str:
+    if form == "parquet":
+        rows = pl.scan_parquet(folder / "current.parquet").select(pl.len()).collect().item()
+        return f"Parquet, {rows / 1e6:,.0f} million rows"
+    end = (folder / "current.csv.gz").read_bytes()[-4:]  # bytes unpacked, modulo 2^32
+    return f"CSV, {int.from_bytes(end, 'little') / 1e9:,.1f} GB"
 
 
 def _held(process: int) -> int:
@@ -252,10 +270,9 @@ def _held(process: int) -> int:
 
 
 def _line(run: dict[str, object]) -> str:
-    line = str(run["line"]).replace("|", "\\|") or "an answer"
-    return (
-        f"| `{run['command']}` | {run['file']} | {run['exit']} | {run['peak_mb']:,} | {run['seconds']:,.0f} | {line} |"
-    )
+    line = str(run["line"]).replace("|", "\\|")
+    code = f"{run['exit']}: {line}" if line else run["exit"]
+    return f"| `{run['command']}` | {run['size']} | {code} | {run['peak_mb']:,} | {run['seconds']:,.0f} |"
 
 
 if __name__ == "__main__":

@@ -209,7 +209,11 @@ def _check_counts(rows: pl.LazyFrame, columns: CountColumns, notes: list[str]) -
 
 def _extent(rows: pl.LazyFrame, columns: CountColumns) -> str:
     with reading():
-        first, last = rows.select(pl.col(PERIOD).min().alias("a"), pl.col(PERIOD).max().alias("b")).collect().row(0)
+        first, last = (
+            rows.select(pl.col(PERIOD).min().alias("a"), pl.col(PERIOD).max().alias("b"))
+            .collect(engine="streaming")
+            .row(0)
+        )
     return f"{columns.time!r} runs from {first} to {last}"
 
 

@@ -60,7 +60,7 @@ def delays(frame: pl.LazyFrame, rows: PeriodRows) -> tuple[Floats, np.ndarray]:
             frame.filter(known)
             .select(late.alias("late"), pl.col(label).cast(pl.String).alias("label"))
             .head(MOST_ROWS)
-            .collect()
+            .collect(engine="streaming")
         )
     return np.maximum(table["late"].to_numpy(), 0.0), table["label"].to_numpy()
 

@@ -79,5 +79,7 @@ def _vocabularies(frame: pl.LazyFrame, columns: list[str]) -> dict[str, tuple[st
     with reading():
         sizes = frame.select(counts).collect(engine="streaming").row(0, named=True)
         few = [c for c in columns if sizes[c] <= MOST_VOCABULARY]
-        tables = pl.collect_all([frame.select(pl.col(c).cast(pl.String).drop_nulls().unique()) for c in few])
+        tables = pl.collect_all(
+            [frame.select(pl.col(c).cast(pl.String).drop_nulls().unique()) for c in few], engine="streaming"
+        )
     return {c: tuple(sorted(t.to_series().to_list())) for c, t in zip(few, tables, strict=True)}
