@@ -15,7 +15,9 @@ from sklearn.metrics import f1_score
 
 from backslide.contracts.roles import Roles
 from backslide.contracts.watch_settings import WatchSettings
+from backslide.engine.columns import names
 from backslide.engine.roles.problem import Problem
+from backslide.monitor import collect
 from backslide.monitor.collect import SumPlan, gather
 from backslide.monitor.periods import PERIOD, PeriodGrid
 from backslide.monitor.stream import Ledger, Subject
@@ -71,6 +73,31 @@ def test_periods_are_summed_in_their_order_however_polars_groups(monkeypatch: py
     assert list(sums) == [1, 2, 3]
     assert sums[1].moments["value"] == pytest.approx((2, 0.7, 0.29))
     assert {n: s.segments["value > 0.3"].rows for n, s in sums.items() if s.segments} == {1: 1, 2: 1}
+
+
+def test_sums_do_not_depend_on_how_many_rows_are_in_memory(monkeypatch: pytest.MonkeyPatch):
+    rng = np.random.default_rng(4)
+    frame = pl.LazyFrame(
+        {
+            PERIOD: [None if p == 4 else p for p in rng.integers(0, 5, 400).tolist()],
+            names.LABEL: rng.choice(["paid", "default", None], 400).tolist(),
+            names.PREDICTION: rng.choice(["paid", "default"], 400),
+            "value": np.where(rng.random(400) < 0.1, np.nan, rng.normal(0, 1, 400)),
+            "branch": rng.choice(["north", "south", "west", None], 400).tolist(),
+            "text": ["word"] * 400,
+        }
+    )
+    plan = SumPlan(
+        ("value",), True, ("branch = 'north'", "value > 0.5"), ("value", "branch"), {"branch": ("north", "south")}
+    )
+    whole = {n: one.to_dict() for n, one in gather(frame, plan).items()}
+    monkeypatch.setattr(collect, "BATCH_ROWS", 60)
+    parts = {n: one.to_dict() for n, one in gather(frame, plan).items()}
+    assert list(parts) == [0, 1, 2, 3]
+    assert parts == whole
+    assert parts[0]["unknown"] == {
+        "branch": frame.filter((pl.col(PERIOD) == 0) & (pl.col("branch") == "west")).collect().height
+    }
 
 
 def test_the_headline_is_scikit_learns_metric_near_the_reference():

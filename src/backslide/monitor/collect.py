@@ -1,4 +1,4 @@
-"""From prepared rows to sums by period, in one pass."""
+"""From prepared rows to sums by period, in one pass and bounded memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from backslide.engine.columns import names
-from backslide.engine.columns.segments import condition
+from backslide.engine.columns.segments import columns_of, condition
+from backslide.engine.sources.batches import batches
 from backslide.engine.sources.errors import reading
 from backslide.monitor.feature_values import NO_VALUES, FeatureValues, level_name, square_name, value_name
 from backslide.monitor.periods import PERIOD
@@ -39,6 +40,8 @@ class SumPlan:
 
 
 REVIEW = "review"
+BATCH_ROWS = 262_144
+"""Rows that are in memory at a time: queries over all rows that share one scan hold what the slowest of them has not read."""
 
 
 def gather(frame: pl.LazyFrame, wanted: SumPlan) -> dict[int, Sums]:
@@ -47,7 +50,17 @@ def gather(frame: pl.LazyFrame, wanted: SumPlan) -> dict[int, Sums]:
     Raises:
         SourceError: when the rows cannot be read.
     """
-    columns = set(frame.collect_schema().names())
+    schema = frame.collect_schema()
+    needed = {PERIOD, names.LABEL, names.PREDICTION, wanted.source, *wanted.quantities, *wanted.features}
+    needed |= {*wanted.vocabularies, *(c for expression in wanted.segments for c in columns_of(expression))}
+    sums: dict[int, Sums] = {}
+    for batch in batches(frame.select(c for c in schema if c in needed), BATCH_ROWS):
+        for number, part in _gather_batch(batch.lazy(), wanted, set(batch.columns)).items():
+            sums[number] = sums[number] + part if number in sums else part
+    return dict(sorted(sums.items()))
+
+
+def _gather_batch(frame: pl.LazyFrame, wanted: SumPlan, columns: set[str]) -> dict[int, Sums]:
     quantities = [q for q in wanted.quantities if q in columns]
     features = [c for c in wanted.features if c in columns]
     known = {c: v for c, v in wanted.vocabularies.items() if c in columns}
@@ -62,7 +75,7 @@ def gather(frame: pl.LazyFrame, wanted: SumPlan) -> dict[int, Sums]:
         keys = (PERIOD, names.LABEL, names.PREDICTION)
         tables += [part.filter(both).group_by(*keys).len() for part in (frame, *parts)]
     with reading():
-        results = pl.collect_all(tables, engine="streaming")
+        results = pl.collect_all(tables)
     n = 1 + len(parts)
     totals, counts = results[:n], results[n:] if counted else [pl.DataFrame()] * n
     cells = [_by_period(table) for table in counts]
