@@ -40,7 +40,7 @@ from backslide.causes.traffic.base import TrafficChange
 from backslide.causes.traffic.duplicated_rows import find_duplicated_rows
 from backslide.causes.traffic.lost_rows import find_lost_rows
 from backslide.contracts.cause import CauseKind, Confidence
-from backslide.contracts.containment import let_through
+from backslide.contracts.containment import noted
 from backslide.contracts.diagnosis import LEAST_ROWS
 from backslide.playbook.concept.decomposition import populations
 from backslide.playbook.shadow.replay import replay
@@ -142,7 +142,9 @@ def find_causes(case: Case, target: Metric, *, degraded: bool, progress: Progres
             explanation = _with_unrecognised(explanation, bench, scale)
     if change is not None:
         say("causes: inputs or relation")
-        explanation = _with_shifts(explanation, bench, scale, degraded=degraded)
+        with noted("shifts of the world", notes):
+            explanation = _with_shifts(explanation, bench, scale, degraded=degraded)
+        explanation = replace(explanation, notes=tuple(dict.fromkeys((*explanation.notes, *notes))))
     if not _unsettled(explanation, scale):
         return explanation
     say("causes: what is most worth a look")
@@ -252,12 +254,11 @@ def _with_unrecognised(found: Explanation, bench: PricingBench, scale: Scale) ->
 
 def _attempt(what: str, find: Callable[[], Sequence[T]]) -> tuple[tuple[T, ...], list[str]]:
     """What was found, or a note on why they could not be looked for: one odd column is never the end of the run."""
-    try:
-        return tuple(find()), []
-    except Exception as error:
-        if let_through(error):
-            raise
-        return (), [f"{what} could not be tried out: {type(error).__name__}: {error}".splitlines()[0][:200]]
+    found: tuple[T, ...] = ()
+    notes: list[str] = []
+    with noted(what, notes):
+        found = tuple(find())
+    return found, notes
 
 
 def _on_stand_in(bench: PricingBench, found: Explanation) -> tuple[PricingBench, Explanation]:
@@ -293,14 +294,8 @@ def price_all(bench: PricingBench, faults: list[Fault], notes: list[str]) -> lis
     certain = [fault for fault in faults if fault.exact and fault.reversible]
     priced = []
     for fault in faults:
-        try:
+        with noted(f"{fault.kind} of {', '.join(fault.features)} is suspected and", notes):
             priced.append(price(bench, fault, [other for other in certain if other is not fault]))
-        except Exception as error:
-            if let_through(error):
-                raise
-            suspect = f"{fault.kind} of {', '.join(fault.features)}"
-            note = f"{suspect} is suspected and could not be tried out: {type(error).__name__}: {error}"
-            notes.append(note.splitlines()[0][:200])
     return priced
 
 

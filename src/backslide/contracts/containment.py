@@ -7,6 +7,8 @@ users hides faults of ours, so the tests set ``BACKSLIDE_DEBUG``, and every such
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, MutableSequence
+from contextlib import contextmanager
 
 from backslide.contracts.errors import ModelTimeoutError, UntrustedError
 
@@ -24,3 +26,15 @@ def let_through(error: BaseException | None = None) -> bool:
     refused, for whoever named it must be asked.
     """
     return isinstance(error, (ModelTimeoutError, UntrustedError)) or bool(os.environ.get(DEBUG))
+
+
+@contextmanager
+def noted(what: str, notes: MutableSequence[str]) -> Iterator[None]:
+    """Let the block fail: a note says that ``what`` could not be tried out, and the run goes on behind it."""
+    try:
+        yield
+    except Exception as error:
+        if let_through(error):
+            raise
+        first = (str(error).splitlines() or [""])[0]
+        notes.append(f"{what} could not be tried out: {type(error).__name__}: {first}"[:200])

@@ -16,6 +16,7 @@ from backslide.causes.faults.confinement import confine, usual_share
 from backslide.causes.faults.mixtures import recognise_mixtures
 from backslide.causes.faults.subsets import read_signatures, recognise_within
 from backslide.contracts.cause import CauseKind
+from backslide.contracts.containment import noted
 from backslide.engine.columns.segments import columns_of
 from backslide.playbook.clock import time_columns
 
@@ -96,11 +97,15 @@ def _with_marked(case: Case, found: list[Hypothesis]) -> list[Hypothesis]:
     Not so where an exact and reversible fault reaches beyond the mark. What nothing marks is looked for last, in columns that
     no such fault explains.
     """
-    marked = [h for h in recognise_within(case) if not _beyond_the_mark(case, h, found)]
+    marked: list[Hypothesis] = []
+    with noted("faults of marked rows", case.notes):
+        marked = [h for h in recognise_within(case) if not _beyond_the_mark(case, h, found)]
     taken = {f for h in marked if h.exact for f in h.features}
     found = [*(h for h in found if not taken & set(h.features)), *marked]
     explained = {f for h in found if h.exact and (h.reversible or h.segment) for f in h.features}
-    mixtures = recognise_mixtures(case, explained)
+    mixtures: list[Hypothesis] = []
+    with noted("faults that nothing marks", case.notes):
+        mixtures = recognise_mixtures(case, explained)
     # One that explains a column as a mixture explains it better than what is unsure about all of its rows.
     better = {(h.kind, f) for h in mixtures for f in h.features}
     return [*(h for h in found if h.exact or not any((h.kind, f) in better for f in h.features)), *mixtures]

@@ -35,6 +35,7 @@ from backslide.causes.replay.threshold import decide_at, find_threshold_change
 from backslide.causes.replay.version_comparison import find_worse_version
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind, Confidence
+from backslide.contracts.containment import noted
 from backslide.playbook.shadow.replay import Replay, replay, replay_rows
 from backslide.stats.change.effect import Effect
 from backslide.stats.metrics.metric import class_metric
@@ -80,13 +81,26 @@ def find_own_change(bench: PricingBench, faults: Sequence[Fault] = ()) -> OwnCha
     found = _by_replay(bench, faults) if case.reference_model is not None and case.inputs_known else None
     without = case.inputs_known and not stand_in_is_faithful(case)
     if found is None and without:
-        found = _by_formula(bench, faults)
-    if found is None and (exchanged := find_exchanged_classes(case)) is not None:
-        told = _by_rules(bench, faults) if without else None
-        sure = told is not None and told.kind == CauseKind.OUTPUT_CHANGE
-        found = _answer_change(bench, exchanged, 1.0, Confidence.SUPPORTED if sure else Confidence.SUSPECTED)
+        with noted("a formula of the answers", case.notes):
+            found = _by_formula(bench, faults)
+    if found is None:
+        with noted("scores in each other's place", case.notes):
+            found = _by_exchange(bench, faults, without=without)
     found = found or _threshold(bench) or _by_version(bench)
-    return _by_rules(bench, faults) if found is None and without else found
+    if found is None and without:
+        with noted("rules of the answers", case.notes):
+            found = _by_rules(bench, faults)
+    return found
+
+
+def _by_exchange(bench: PricingBench, faults: Sequence[Fault], *, without: bool) -> OwnChange | None:
+    """Scores of classes in each other's place, surer where the rules of the answers say so too."""
+    exchanged = find_exchanged_classes(bench.case)
+    if exchanged is None:
+        return None
+    told = _by_rules(bench, faults) if without else None
+    sure = told is not None and told.kind == CauseKind.OUTPUT_CHANGE
+    return _answer_change(bench, exchanged, 1.0, Confidence.SUPPORTED if sure else Confidence.SUSPECTED)
 
 
 def _by_replay(bench: PricingBench, faults: Sequence[Fault]) -> OwnChange | None:
@@ -99,10 +113,16 @@ def _by_replay(bench: PricingBench, faults: Sequence[Fault]) -> OwnChange | None
     spread = find_rollout(case, done.current.comparable & ~done.current.equal, done.current.comparable)
     # Rows that the old model cannot answer keep what was served: they prove nothing.
     undone = _fill(done.current.answered.outcomes, case.current.outcomes, done.current.answered.failed)
-    answers = find_answer_change(case, done.current, spread.rows) or find_placeholder(case, done.current, spread.rows)
-    altered = None if answers is not None else find_input_change(case, done.current)
+    answers, altered = None, None
+    with noted("answers altered after the model", case.notes):
+        answers = find_answer_change(case, done.current, spread.rows) or find_placeholder(
+            case, done.current, spread.rows
+        )
+    if answers is None:
+        altered = find_input_change(case, done.current)
     if answers is None and altered is None:
-        answers = find_answer_map(case, done.current, spread.rows)
+        with noted("a map of the answers", case.notes):
+            answers = find_answer_map(case, done.current, spread.rows)
     if answers is not None:
         shows = rows_that_show(answers, done.current)
         spread = find_rollout(case, done.current.comparable & ~done.current.equal, shows)

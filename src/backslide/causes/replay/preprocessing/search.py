@@ -37,7 +37,7 @@ from backslide.causes.replay.preprocessing.refit_on_window import find_refit
 from backslide.causes.replay.preprocessing.replay import Asker, InputChange
 from backslide.causes.replay.preprocessing.scaling import find_rescaling
 from backslide.causes.replay.preprocessing.vectorizer import find_vectorizer_change
-from backslide.contracts.containment import let_through
+from backslide.contracts.containment import noted
 from backslide.playbook.shadow.replay import ReplayResult
 
 WAYS = (
@@ -73,13 +73,6 @@ def find_input_change(case: Case, done: ReplayResult) -> InputChange | None:
 
 def _try(way: Callable[[Asker], InputChange | None], asker: Asker) -> InputChange | None:
     """A pipeline built in an odd way is noted, never the end of the run."""
-    try:
+    with noted(f"what the saved model was given ({way.__name__})", asker.case.notes):
         return way(asker)
-    except Exception as error:
-        if let_through(error):
-            raise
-        note = (
-            f"what the saved model was given could not be tried out ({way.__name__}): {type(error).__name__}: {error}"
-        )
-        asker.case.notes.append(note.splitlines()[0][:200])
-        return None
+    return None
