@@ -7,7 +7,10 @@ import polars as pl
 import pytest
 
 import backslide as bs
+from backslide.causes.columns.monotone_transforms import find_offset
 from backslide.contracts.config import Settings
+from backslide.engine.columns.kinds import ColumnKind
+from backslide.engine.columns.pair import Pair
 from backslide.playbook import scenarios
 from backslide.playbook.registry import all_checks
 
@@ -69,6 +72,23 @@ def test_a_column_of_nothing_but_infinity_is_lost_and_not_frozen(months):
     diagnosis = diagnosed(reference, current.with_columns(income=pl.lit(float("inf"))), quick=True)
     assert "missing_values" in kinds(diagnosis)
     assert "frozen_feature" not in kinds(diagnosis)
+
+
+def test_a_column_of_lists_before_and_of_codes_now(months):
+    """It is no feature that is compared, and may still mark the rows of a fault."""
+    reference, current = months
+    lists = reference.with_columns(host=pl.concat_list(pl.lit("a"), "channel"))
+    assert "unit_change" in kinds(
+        diagnosed(lists, current.with_columns(host=pl.lit("a")), quick=True, features=["income", "age"])
+    )
+
+
+def test_no_step_is_counted_between_the_smallest_numbers():
+    steps = np.random.default_rng(1).integers(0, 5, 900) * 5e-324
+    pair = Pair(
+        "x", ColumnKind.NUMERIC, pl.Series(steps), pl.Series(np.random.default_rng(2).integers(3, 9, 900) * 1.5)
+    )
+    assert find_offset(pair) is None
 
 
 @pytest.mark.parametrize("metric", ["log_loss", "brier", "balanced_accuracy", "weighted_f1", "macro_precision"])

@@ -155,7 +155,7 @@ def _offset_of_levels(ref: Floats, cur: Floats) -> Offset | None:
     steps = sorted({float(now - was) for was in frequent[0] for now in frequent[1]}, key=abs)
     # Months and counts that moved on by whole steps are as evenly spaced as before: the values themselves say nothing.
     step = evenly_spaced(np.unique(ref))
-    told = [step is None or abs(by / step - round(by / step)) > 0.02 for by in steps]
+    told = [step is None or not _is_whole(by / step) for by in steps]
     found = [
         Offset(by, exact=exact)
         for by, exact in zip(steps, told, strict=True)
@@ -166,6 +166,11 @@ def _offset_of_levels(ref: Floats, cur: Floats) -> Offset | None:
     if best is not None and not best.exact and ks_of_rounded(best.apply(ref), cur) > noise + REMAINS * ks(ref, cur):
         return None
     return best
+
+
+def _is_whole(steps: float) -> bool:
+    """Whether it is a number of steps; of the smallest numbers that there are, no other one is."""
+    return bool(np.isfinite(steps)) and abs(steps - round(steps)) <= 0.02
 
 
 def find_offset(pair: Pair) -> Offset | None:

@@ -44,7 +44,10 @@ def to_texts(series: pl.Series) -> NDArray[np.object_]:
 
 
 def as_text(series: pl.Series) -> pl.Series:
-    """The same as a column of texts."""
+    """The same as a column of texts; lists and structs, which one window may hold where the other has codes, as Python does."""
+    if series.dtype.is_nested():
+        written = [None if value is None else str(value) for value in series.to_list()]
+        return pl.Series(series.name, written, dtype=pl.String).fill_null(MISSING)
     if series.dtype.is_float():
         value = pl.col("x")
         whole = value.is_finite() & (value == value.round()) & (value.abs() < 1e15)
