@@ -19,7 +19,7 @@ from backslide.server.process import StoppedError
 from backslide.server.runner import JobRunner
 from backslide.server.schedule import LEASE, Schedule
 from backslide.store.queue import SCHEDULE
-from backslide.store.statements import utc_now
+from backslide.store.records import utc_now
 from backslide.store.tables import jobs
 from streams_of_logs import watched_project
 

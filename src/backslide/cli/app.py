@@ -306,7 +306,7 @@ def report(
         str,
         typer.Argument(
             metavar="DIAGNOSIS",
-            help="A file written by diagnose, shadow, gate, retrain, segments or watch --json; - for stdin.",
+            help="A file that a command wrote with --json; - for stdin.",
         ),
     ],
     html: HtmlFile = None,

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from backslide.cli.output import Files, note, show
 from backslide.contracts.diagnosis import Diagnosis
 from backslide.contracts.errors import ConfigError, InputError, did_you_mean
 from backslide.contracts.files import parse_json, read_text
-from backslide.contracts.gate import Gate
-from backslide.contracts.retrain import Retrain
-from backslide.contracts.segments import SegmentReport
-from backslide.contracts.shadow import Shadow
-from backslide.contracts.watch import WatchReport
 
 if TYPE_CHECKING:
+    from backslide.contracts.rendering import PublishedAnswer
     from backslide.report.render.export import Format
 
 
@@ -28,28 +24,21 @@ def run(source: str, files: Files, *, charts: Path | None = None, image: str | N
     if charts is not None and not isinstance(answer, Diagnosis):
         raise ConfigError("--charts writes the charts of a diagnosis; write this answer with --html")
     printed = files.write(answer)
-    if charts is not None:
+    if charts is not None and isinstance(answer, Diagnosis):
         _write_charts(answer, charts, kind)
     if not printed and files.html is None and files.md is None and charts is None:
         show(answer)
     return 0
 
 
-def _answer(text: str) -> Any:
-    """What its format says that it is; all the rest is read as a diagnosis, whose errors say what is wrong."""
+def _answer(text: str) -> PublishedAnswer:
+    """What its format says that it is."""
+    from backslide.report.render.answer import answer_from
+
     try:
-        data = parse_json(text)
-    except ValueError:
-        data = None
-    kind = str(data.get("format", "")).removeprefix("backslide.").partition("/")[0] if isinstance(data, dict) else ""
-    kinds: dict[str, Any] = {
-        "shadow": Shadow,
-        "gate": Gate,
-        "retrain": Retrain,
-        "segments": SegmentReport,
-        "watch": WatchReport,
-    }
-    return kinds[kind].from_dict(data) if kind in kinds else Diagnosis.from_json(text)
+        return answer_from(parse_json(text))
+    except ValueError as error:
+        raise InputError(f"expected a diagnosis as JSON: {error}") from None
 
 
 def _check_charts(folder: Path | None, image: str | None) -> Format:

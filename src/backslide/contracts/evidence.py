@@ -5,7 +5,7 @@ Each kind carries aggregated data (never rows), a title, and a one-sentence ``re
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
@@ -77,6 +77,11 @@ class RankedRow(Value):
     low: float | None = None
     high: float | None = None
     note: str = ""
+
+    @classmethod
+    def of(cls, label: str, change: Any, note: str = "") -> Self:
+        """The line of anything with ``estimate``, ``low`` and ``high``."""
+        return cls(label=label, value=change.estimate, low=change.low, high=change.high, note=note)
 
 
 class Ranking(_Chart):

@@ -211,13 +211,7 @@ def _part_ranking(title: str, parts: list[PartComparison]) -> Ranking:
         x=f"{words.metric(first.metric.split('[')[0])}, new − old",
         share=first.share,
         rows=tuple(
-            RankedRow(
-                label=p.name,
-                value=c.difference.estimate,
-                low=c.difference.low,
-                high=c.difference.high,
-                note="" if c.winner == "neither" else f"{c.winner} wins",
-            )
+            RankedRow.of(p.name, c.difference, "" if c.winner == "neither" else f"{c.winner} wins")
             for p, c in zip(parts, comparisons, strict=True)
             if c.difference is not None
         ),

@@ -249,9 +249,6 @@ def ranked_changes(
         title=title,
         reading=reading,
         x=x,
-        rows=tuple(
-            RankedRow(label=label, value=one.estimate, low=one.low, high=one.high, note=note)
-            for label, one, note in rows
-        ),
+        rows=tuple(RankedRow.of(*row) for row in rows),
         share=share,
     )

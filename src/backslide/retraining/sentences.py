@@ -271,13 +271,7 @@ def charts(answer: Retrain) -> tuple[Evidence, ...]:
     tried = [c for c in answer.candidates if c.gain is not None]
     if len(tried) > 1:
         rows = tuple(
-            RankedRow(
-                label=c.name,
-                value=c.gain.estimate,
-                low=c.gain.low,
-                high=c.gain.high,
-                note="recommended" if c.name == answer.recommended else c.note,
-            )
+            RankedRow.of(c.name, c.gain, "recommended" if c.name == answer.recommended else c.note)
             for c in tried
             if c.gain is not None
         )

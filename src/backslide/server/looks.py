@@ -13,8 +13,7 @@ from backslide.report.documents.addresses import file_name
 from backslide.store.aggregates import read_series
 from backslide.store.desk import OF_MARK, State
 from backslide.store.memory import IncidentEntry, Json, entry_of
-from backslide.store.records import Records
-from backslide.store.statements import utc_now
+from backslide.store.records import Records, utc_now
 from backslide.store.tables import diagnoses, incident_details, incidents, looks, renderings
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from backslide.server.context import Context
 from backslide.server.process import run_process
 from backslide.store.leases import Leases
 from backslide.store.queue import SCHEDULE
-from backslide.store.statements import utc_now
+from backslide.store.records import utc_now
 
 LOGGER = logging.getLogger("backslide.server")
 LEASE, LEASE_SECONDS = "watch", 30.0

@@ -14,8 +14,7 @@ from typing import Any, Literal
 from backslide.contracts.errors import ConfigError, did_you_mean
 from backslide.contracts.secrets import scrub, scrubbed
 from backslide.store.memory import Json
-from backslide.store.records import Records
-from backslide.store.statements import named_table, utc_now
+from backslide.store.records import Records, named_table, utc_now
 
 Scope = Literal["read", "ingest", "operate", "admin"]
 SCOPES: tuple[Scope, ...] = ("read", "ingest", "operate", "admin")

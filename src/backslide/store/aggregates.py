@@ -17,7 +17,7 @@ from sqlalchemy import and_, select
 from backslide.contracts import say
 from backslide.contracts.finding import Estimate
 from backslide.store.memory import Json
-from backslide.store.statements import insert_once
+from backslide.store.records import insert_once
 from backslide.store.tables import diagnoses, incident_details, looks, series
 
 if TYPE_CHECKING:

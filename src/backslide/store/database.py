@@ -16,8 +16,7 @@ from backslide.contracts.errors import ConfigError, StoreError
 from backslide.contracts.extras import needs
 from backslide.contracts.secrets import remember, scrub, scrubbed
 from backslide.store.memory import Book, IncidentEntry, Json, Kind, Message, Mute, entries_of
-from backslide.store.records import Records, what_failed
-from backslide.store.statements import named_table, utc_now
+from backslide.store.records import Records, named_table, utc_now, what_failed
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine

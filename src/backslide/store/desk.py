@@ -9,8 +9,7 @@ from typing import Literal
 from backslide.contracts.extras import needs
 from backslide.contracts.secrets import scrub
 from backslide.store.memory import Mute
-from backslide.store.records import Records
-from backslide.store.statements import named_table, utc_now
+from backslide.store.records import Records, named_table, utc_now
 
 State = Literal["new", "acknowledged", "fixed", "false alarm"]
 OF_MARK: dict[str, State] = {"false": "false alarm", "fixed": "fixed", "known": "acknowledged"}

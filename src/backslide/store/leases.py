@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from backslide.store.records import Records
-from backslide.store.statements import insert_once, named_table, utc_now
+from backslide.store.records import Records, insert_once, named_table, utc_now
 
 
 class Leases(Records):

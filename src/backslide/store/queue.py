@@ -11,8 +11,7 @@ from typing import Any
 
 from backslide.contracts.secrets import scrub
 from backslide.store.memory import Json
-from backslide.store.records import Records
-from backslide.store.statements import named_table, utc_now
+from backslide.store.records import Records, named_table, utc_now
 
 LIVE = ("waiting", "running")
 SILENT_SECONDS = 120

@@ -5,15 +5,15 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from backslide.contracts.errors import StoreError
 from backslide.contracts.extras import needs
 from backslide.store.memory import RESTORE, Json, damaged
-from backslide.store.statements import insert_once
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection, Engine, Table
 
 
 class Records:
@@ -86,3 +86,26 @@ def what_failed(error: Exception) -> str:
     if "locked" in reason:
         return f"is locked by another process ({reason}); wait until that one has ended"
     return f"cannot be read or written: {reason}"
+
+
+def insert_once(connection: Connection, name: str, values: Json) -> int:
+    """Insert a row unless its key is there; returns rows inserted."""
+    with needs("watch", "watching"):
+        from sqlalchemy.dialects import postgresql, sqlite
+
+    dialect = postgresql if connection.engine.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(named_table(name)).values(**values).on_conflict_do_nothing()
+    # Of an insertion the driver of PostgreSQL counts the rows only where it is asked to.
+    return max(int(connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount), 0)
+
+
+def named_table(name: str) -> Table:
+    """A table by its name."""
+    from backslide.store.tables import metadata
+
+    return metadata.tables[name]
+
+
+def utc_now() -> datetime:
+    """The present as the tables hold it: UTC without a zone."""
+    return datetime.now(UTC).replace(tzinfo=None)

@@ -10,8 +10,7 @@ from typing import Any
 import orjson
 
 from backslide.store.memory import Json
-from backslide.store.records import Records
-from backslide.store.statements import named_table, utc_now
+from backslide.store.records import Records, named_table, utc_now
 
 MOST = 500
 

@@ -183,13 +183,7 @@ def _ranked(parts: list[contract.PartComparison]) -> tuple[Ranking, ...]:
             x="new − old",
             share=all(o.share for _, o in shown),
             rows=tuple(
-                RankedRow(
-                    label=name,
-                    value=one.difference.estimate,
-                    low=one.difference.low,
-                    high=one.difference.high,
-                    note=say.metric(one.metric.split("[")[0]),
-                )
+                RankedRow.of(name, one.difference, say.metric(one.metric.split("[")[0]))
                 for name, one in shown
                 if one.difference is not None
             ),

@@ -12,6 +12,7 @@ from backslide.contracts.diagnosis import Diagnosis
 from backslide.contracts.finding import Finding
 from backslide.contracts.gate import Gate
 from backslide.contracts.integrity import Integrity
+from backslide.contracts.rendering import PublishedAnswer
 from backslide.contracts.retrain import Retrain
 from backslide.contracts.segments import SegmentReport
 from backslide.contracts.selftest import SelfTest
@@ -49,6 +50,22 @@ _BLOCKS: dict[type[Value], Callable[[Any], Block]] = {
     Cause: lone_cause,
     Finding: lambda finding: FindingBlock(lone_finding(finding)),
 }
+
+
+FORMATS: dict[str, type[PublishedAnswer]] = {
+    kind.model_fields["format"].default.partition("/")[0]: kind for kind in _PAGES if issubclass(kind, PublishedAnswer)
+}
+"""Name of a published format, without its version -> kind of answer."""
+
+
+def answer_from(document: Any) -> PublishedAnswer:
+    """The answer that parsed JSON holds; what names no format of ours is read as a diagnosis, whose errors say what is wrong.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    name = str(document.get("format")).partition("/")[0] if isinstance(document, dict) else ""
+    return FORMATS.get(name, Diagnosis).from_dict(document)
 
 
 def page_of(value: Value) -> Page:

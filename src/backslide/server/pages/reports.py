@@ -12,36 +12,20 @@ from markupsafe import Markup
 
 from backslide import __version__
 from backslide.contracts.diagnosis import Diagnosis
-from backslide.contracts.gate import Gate
-from backslide.contracts.retrain import Retrain
-from backslide.contracts.shadow import Shadow
-from backslide.contracts.values import PublishedDocument
 from backslide.report.documents.addresses import Addresses
 from backslide.report.documents.diagnosis import diagnosis_page
 from backslide.report.documents.page import Page
 from backslide.report.documents.watch_site import incident_page
-from backslide.report.render.answer import page_of
+from backslide.report.render.answer import answer_from, page_of
 from backslide.report.render.html import page_body, page_html
 from backslide.server.looks import LookQueries
 from backslide.server.pages.parts import ModelLook
 from backslide.store.memory import Json
 
 MOST_IN_MEMORY = 24
-ANSWERS: dict[str, type[PublishedDocument]] = {
-    kind.model_fields["format"].default: kind for kind in (Diagnosis, Shadow, Gate, Retrain)
-}
 _lock = threading.Lock()
 _drawing = threading.Lock()
 _recent: OrderedDict[str, Markup] = OrderedDict()
-
-
-def answer_from(document: Json) -> PublishedDocument:
-    """An answer of any kind from its JSON.
-
-    Raises:
-        InputError: it is none that has pages.
-    """
-    return ANSWERS.get(str(document.get("format")), Diagnosis).from_dict(document)
 
 
 def body_of(ask: LookQueries, key: tuple[str, ...], document: Callable[[], Json | None]) -> Markup | None:
