@@ -9,6 +9,8 @@ import sys
 import pytest
 
 from backslide.contracts.diagnosis import Diagnosis
+from backslide.contracts.integrity import Integrity
+from backslide.contracts.selftest import SelfTest
 
 pytestmark = pytest.mark.core
 
@@ -23,6 +25,23 @@ def test_text_is_the_default(backslide, stored):
     ran = backslide("report", "diagnosis.json")
     assert ran.code == 0, "rendering a degraded model is a success"
     assert ran.out.strip() == stored.to_text().strip()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Integrity(
+            a={"name": "v1", "taken_at": "2026-03-01"}, b={"name": "v2", "taken_at": "2026-04-01"}, summary="Same."
+        ),
+        SelfTest(model="m", metric="accuracy", share=True, rows=1, detectable=None, quiet="improved", tried=()),
+    ],
+    ids=lambda answer: answer.format,
+)
+def test_every_answer_is_known_by_its_format(backslide, tmp_path, answer):
+    answer.to_json(tmp_path / "answer.json")
+    ran = backslide("report", "answer.json")
+    assert ran.code == 0
+    assert ran.out.strip() == answer.to_text().strip()
 
 
 def test_json_goes_to_standard_output_and_is_the_same_diagnosis(backslide, stored):
