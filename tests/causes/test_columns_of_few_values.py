@@ -11,11 +11,11 @@ import pytest
 import tables
 import worlds
 from backslide.case import Case
+from backslide.causes.columns.conversions import CONVERSIONS
 from backslide.causes.columns.monotone_transforms import find_curve, find_offset
 from backslide.causes.columns.resolution import levels_of, on_levels, same_levels
 from backslide.causes.faults.base import Fault
 from backslide.causes.faults.recognition import find_faults
-from backslide.causes.faults.signatures.unit_change import CONVERSIONS
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.columns.pair import Pair

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.causes.columns import edit
+from backslide.causes.columns.conversions import CONVERSIONS, Conversion
 from backslide.causes.columns.monotone_transforms import MonotoneMap, curves_for
 from backslide.causes.columns.remainder import is_explained
 from backslide.causes.columns.resolution import EQUAL, frequent_levels, ks_of_rounded, levels_of, on_levels
 from backslide.causes.faults.base import Hypothesis, Remedy
 from backslide.causes.faults.markers import describe
-from backslide.causes.faults.signatures.unit_change import CONVERSIONS, Conversion, of_values
+from backslide.causes.faults.signatures.unit_change import of_values
 from backslide.causes.faults.subsets import within
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind

@@ -24,13 +24,14 @@ saving: named only when undoing it brings points back.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
 from backslide.case import Case
 from backslide.causes.columns import edit
+from backslide.causes.columns.conversions import CONVERSIONS, PLAIN_FACTOR, Conversion
 from backslide.causes.columns.monotone_transforms import (
     Affine,
     MonotoneMap,
@@ -56,10 +57,6 @@ QUANTILES = np.linspace(0.02, 0.98, 49)
 MIN_KS = 0.06
 REMAINS = 0.1
 """Share of the moved distance that may remain after the conversion."""
-PLAIN_FACTOR = 5.0
-"""Factors from here on are no natural drift of a whole distribution."""
-PLAIN_OFFSET = 0.6
-"""Distance that a conversion of degrees must move a column by."""
 MIN_DISTINCT = 5
 ELSEWHERE = 0.99
 """Distance from which on hardly any value stands where the former ones stood."""
@@ -69,109 +66,14 @@ TILT = 2.0
 """Ratio of the spreads up to which values that came back may be distributed otherwise."""
 MOST_TILTED = 0.5
 """And their distance."""
-ODD = 0.3
-"""Share of the noise of a distance by which other units must fit better than powers of ten and units of time."""
-TIMES = (7.0, 12.0, 24.0, 60.0, 3600.0)
 SAME_STEP = 0.1
 """Logarithm of the ratio of two steps up to which they are one."""
 SAME_FACTOR = 0.005
 """The same of two factors up to which they are one."""
+LEAST_FACTOR = 1.5
+"""Of a scale that is read against the rows beside, which the season moved as well."""
 FEWER = 0.1
 """Distinct values left, as a share of those of as many reference rows, under which they were gathered in bins, not converted."""
-
-
-@dataclass(frozen=True)
-class Conversion:
-    """current = factor * reference + offset."""
-
-    factor: float
-    offset: float
-    words: str
-    lattice: bool = False
-    """Whether the step in which values are recorded was scaled as well."""
-    tilted: bool = False
-    """Whether the values came back among the former ones, but are distributed otherwise there."""
-
-    def apply(self, values: Floats) -> Floats:
-        """Reference unit to current unit."""
-        return values * self.factor + self.offset
-
-    def undo(self, values: Floats) -> Floats:
-        """Current unit to reference unit."""
-        return (values - self.offset) / self.factor
-
-    @property
-    def oddness(self) -> float:
-        """Share of the noise of a distance by which it must fit better than powers of ten and units of time do."""
-        size = max(abs(self.factor), 1 / abs(self.factor))
-        frequent = abs(np.log10(size) - round(np.log10(size))) < 1e-9 or min(abs(size / t - 1) for t in TIMES) < 1e-9
-        return 0.0 if self.offset == 0 and frequent else ODD
-
-    @property
-    def large(self) -> bool:
-        """Whether the factor, or the sign, is too much for natural drift of a whole distribution."""
-        return self.factor < 0 or abs(float(np.log(self.factor))) > np.log(PLAIN_FACTOR)
-
-    def room(self, drift: float) -> float:
-        """What of the usual ``drift`` a column may keep after this is undone: a small factor would explain the drift itself."""
-        return drift if self.large and self.offset == 0 else 0.0
-
-    def plain(self, apart: float) -> bool:
-        """Whether the map is too large, or too odd, for natural drift; ``apart`` is how far it moves the column (KS distance).
-
-        Degrees on another scale stand where hardly any stood before. Where they overlap, it may as well be a mean that drifted.
-        """
-        return self.lattice or (not self.tilted and (self.large or (self.offset != 0 and apart >= PLAIN_OFFSET)))
-
-
-_FACTORS = {
-    **{10.0**k: f"1e{k}" for k in range(1, 10)},
-    60.0: "minutes and seconds, or hours and minutes",
-    3600.0: "hours and seconds",
-    1440.0: "days and minutes",
-    86400.0: "days and seconds",
-    24.0: "days and hours",
-    7.0: "weeks and days",
-    12.0: "years and months, or pieces and dozens",
-    52.0: "years and weeks",
-    365.25: "years and days",
-    1024.0: "bytes and kibibytes",
-    1024.0**2: "bytes and mebibytes",
-    1.609344: "miles and kilometres",
-    1.852: "nautical miles and kilometres",
-    3.28084: "metres and feet",
-    2.54: "inches and centimetres",
-    0.9144: "yards and metres",
-    2.20462: "kilograms and pounds",
-    28.3495: "ounces and grams",
-    3.78541: "gallons and litres",
-    4.184: "calories and joules",
-    5280.0: "miles and feet",
-    10.7639: "square metres and square feet",
-    6.89476: "psi and kilopascal",
-    1.33322: "mmHg and hectopascal",
-    33.8639: "inHg and hectopascal",
-    57.29578: "radians and degrees",
-    3.6: "m/s and km/h",
-}
-_OFFSETS = (
-    Conversion(1.8, 32.0, "converted from Celsius to Fahrenheit"),
-    Conversion(1 / 1.8, -32 / 1.8, "converted from Fahrenheit to Celsius"),
-    Conversion(1.0, 273.15, "converted from Celsius to Kelvin"),
-    Conversion(1.0, -273.15, "converted from Kelvin to Celsius"),
-)
-
-
-def _scale(factor: float, words: str) -> Conversion:
-    size = f"{say.number(factor)} times larger" if factor > 1 else f"{say.number(1 / factor)} times smaller"
-    return Conversion(factor, 0.0, f"{size} than before" + ("" if words.startswith("1e") else f" (as between {words})"))
-
-
-CONVERSIONS = (
-    *(_scale(f, w) for f, w in _FACTORS.items()),
-    *(_scale(1 / f, w) for f, w in _FACTORS.items()),
-    *_OFFSETS,
-)
 
 
 class UnitChange(ColumnSignature):
@@ -215,6 +117,17 @@ class UnitChange(ColumnSignature):
             evidence=(f"DRF001:{pair.name}",),
             conversion=conversion,
         )
+
+    def on_a_scale(self, pair: Pair) -> Hypothesis | None:
+        """That all values are some times as large as those of rows that are alike in all else, by a factor that need be neither
+        known nor large; it has yet to prove itself by its price."""
+        ref, cur = pair.finite
+        if min(len(ref), len(cur)) < edit.MIN_ROWS:
+            return None
+        factor = _steady_factor(np.quantile(ref, QUANTILES), np.quantile(cur, QUANTILES))
+        if factor is None or abs(np.log(factor)) < np.log(LEAST_FACTOR):
+            return None
+        return self._converted(pair, _unknown(factor), exact=False)
 
     def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
         """Back to the reference unit."""
@@ -334,6 +247,17 @@ def _unknown_scale(
     by_levels = _factor_of_levels(ref, cur)
     if by_levels is not None:
         return by_levels
+    factor = _steady_factor(at_ref, at_cur)
+    if factor is None:
+        return None
+    if abs(np.log(factor)) <= np.log(PLAIN_FACTOR):
+        return None  # the mean shift of a lognormal column is a scale change too
+    conversion = _unknown(factor)
+    return conversion if _explains(conversion, ref, cur, moved, drift) else None
+
+
+def _steady_factor(at_ref: Floats, at_cur: Floats) -> float | None:
+    """The factor between quantiles of two windows, where it is the same at all of them; None where it is not, or next to 1."""
     use = (at_ref != 0) & (at_cur != 0) & (np.sign(at_ref) == np.sign(at_cur))
     if use.sum() < 30:
         return None
@@ -341,10 +265,7 @@ def _unknown_scale(
     middle = float(np.median(ratio))
     if float(np.subtract(*np.quantile(ratio, [0.75, 0.25]))) > 0.08 or abs(middle) < 0.1:
         return None
-    if abs(middle) <= np.log(PLAIN_FACTOR):
-        return None  # the mean shift of a lognormal column is a scale change too
-    conversion = _unknown(float(np.exp(middle)))
-    return conversion if _explains(conversion, ref, cur, moved, drift) else None
+    return float(np.exp(middle))
 
 
 def _unknown(factor: float, *, lattice: bool = False) -> Conversion:
