@@ -112,3 +112,60 @@ def test_a_column_that_lasts_for_many_rows_holds_no_former_window():
     case = worlds.case_of(Scenario(both[0], both[1], roles, None, ""))
     assert "season" in case.pairs
     assert list(StaleValues().recognise(case)) == []
+
+
+def prices(seed: int, rows: int = 1500) -> np.ndarray:
+    """Spikes that no other column foretells."""
+    return np.round(np.random.default_rng(seed).lognormal(3, 1, rows), 4)
+
+
+def quotes(seed: int, start: datetime, rows: int = 1500) -> pl.DataFrame:
+    rng = np.random.default_rng(100 + seed)
+    at = [start + timedelta(hours=i) for i in range(rows)]
+    noise, product = rng.normal(size=rows), rng.integers(0, 60, rows)
+    columns = {"price": prices(seed, rows), "noise": noise, "other": noise + rng.normal(size=rows)}
+    names = [f"p{n}" for n in product]
+    return pl.DataFrame({"at": at, "product": names, **columns, "sold": columns["price"], "told": columns["price"]})
+
+
+def late_by_rows(both: pl.DataFrame, first: int, rows: int) -> pl.DataFrame:
+    late = pl.when(pl.int_range(pl.len()) >= first).then(pl.col("price").shift(rows)).otherwise("price")
+    return both.with_columns(late.alias("price"))
+
+
+def late_by_key(both: pl.DataFrame, first: int) -> pl.DataFrame:
+    late = pl.when(pl.int_range(pl.len()) >= first).then(pl.col("price").shift(1).over("product")).otherwise("price")
+    return both.with_columns(late.alias("price"))
+
+
+@pytest.mark.parametrize(
+    ("begin", "delay", "words", "share"),
+    [
+        (0, 24, "1 day late", 1.0),
+        (750, 72, "3 days late", 0.5),
+        (0, 6, "6 rows late", 1.0),
+        (0, 0, "last row with the same product", 1.0),
+    ],
+)
+def test_the_seam_of_a_delay_tells_it_where_no_column_foretells_the_value(begin, delay, words, share):
+    reference, current = quotes(1, datetime(2026, 1, 1)), quotes(2, datetime(2026, 1, 1) + timedelta(hours=1500))
+    both = pl.concat([reference, current])
+    broken = late_by_rows(both, 1500 + begin, delay) if delay else late_by_key(both, 1500)
+    found = stale(reference, broken.tail(1500))
+    assert [h.features for h in found] == [("price",)]
+    assert words in found[0].seen
+    assert found[0].exact
+    assert found[0].rows.mean() == pytest.approx(share, abs=0.01)
+
+
+@pytest.mark.parametrize("kind", ["quiet", "a day of rows twice", "whole prices"])
+def test_what_repeats_for_another_reason_is_not_late(kind):
+    reference, current = quotes(1, datetime(2026, 1, 1)), quotes(2, datetime(2026, 1, 1) + timedelta(hours=1500))
+    if kind == "a day of rows twice":
+        told = [c for c in current.columns if c != "at"]
+        again = pl.concat([current[:600], current[576:600].with_columns(at=current["at"][600:624]), current[624:]])
+        assert again[600:624].select(told).equals(again[576:600].select(told))
+        current = again
+    if kind == "whole prices":
+        reference, current = (f.with_columns(pl.col("price").log().round()) for f in (reference, current))
+    assert stale(reference, current) == []

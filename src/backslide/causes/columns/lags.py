@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from backslide.case import Case, Side
 from backslide.causes.columns.expectation import earlier_rows
+from backslide.contracts import say
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import MISSING, Pair
 from backslide.engine.columns.sample import positions
@@ -30,6 +31,10 @@ LEAST_ROWS = 300
 HARMONICS = 2
 """Waves of the day that the clock foretells by."""
 DAY = 86_400
+MOST_KEYS = 8
+"""Columns whose last row of the same category is looked at."""
+KEY_LEVELS = (3, 0.2)
+"""Categories that a key has: at least so many, and at most this share of the rows."""
 
 
 @dataclass(frozen=True)
@@ -161,12 +166,22 @@ def rows_in_time(seconds: Floats, earlier: float) -> Rows:
 @once
 def rows_of_key(pair: Pair, window: int) -> Rows:
     """The row before with the same value of a column (n,), -1 for the first."""
-    keys = pair.codes[1][window]
+    return rows_of_codes(pair.codes[1][window])
+
+
+def rows_of_codes(keys: NDArray[np.int64]) -> Rows:
+    """The row before with the same key (n,), -1 for the first."""
     order = np.argsort(keys, kind="stable")
     same = np.r_[False, keys[order][1:] == keys[order][:-1]]
     source = np.full(len(keys), -1)
     source[order] = np.where(same, np.r_[-1, order[:-1]], -1)
     return source
+
+
+def is_key(pair: Pair) -> bool:
+    """Whether a column has as many levels as one that rows are looked up by."""
+    least, most = KEY_LEVELS
+    return least <= len(pair.levels[0]) <= most * len(pair.reference)
 
 
 def mean_and_error(values: Floats, unit: Rows) -> tuple[float, float]:
@@ -187,3 +202,36 @@ def units_of(side: Side) -> Rows:
     if side.blocks is not None and len(np.unique(side.blocks)) >= 5:
         return side.blocks
     return np.arange(n) * 20 // max(n, 1)
+
+
+@dataclass(frozen=True)
+class Delay:
+    """An earlier row for every row: by ``rows``, by ``days``, or the last one with the same ``key``."""
+
+    rows: int = 0
+    days: int = 0
+    key: str = ""
+
+    @property
+    def words(self) -> str:
+        """Of which row: ``of the row 3 rows before``."""
+        if self.rows:
+            return f"{say.counted(self.rows, 'row')} late"
+        return (
+            f"{say.counted(self.days, 'day')} late" if self.days else f"those of the last row with the same {self.key}"
+        )
+
+    def sources(self, case: Case, side: Side) -> Rows | None:
+        """The earlier row of each sampled row (n,), -1 where there is none; None where that is not known."""
+        if self.key:
+            return rows_of_key(case.pairs[self.key], 0 if side is case.reference else 1)
+        return _rows_earlier(side, self.rows, self.days)
+
+
+@once
+def _rows_earlier(side: Side, rows: int, days: int) -> Rows | None:
+    """The row so many rows, or the last one so many days, before each (n,), -1 for none; None where that is unknown."""
+    if rows:
+        place = places(side)
+        return None if place is None else rows_before(place, rows)
+    return None if side.seconds is None else rows_in_time(side.seconds, days * DAY)

@@ -6,11 +6,14 @@ moment up to seven days before, or the last one with the same category. The diff
 by, and at least half of what the reference's own values would lose by being so late: natural drift makes a column fit worse, and
 not better elsewhere. A column that is late only from some day on is so from that day.
 
+Or by the **seam** of the delay, without any other column: at its beginning the last rows, the last days or the last value of each
+key stand there a second time, in order and to the last digit, where the reference hardly ever agreed with itself so long before.
+
 A column that holds the former window's values, row by row and in the same order, is told by the values alone. One that holds a
 single value for a day is a `frozen_feature`.
 
-**Not seen**: a column that no other tells anything about, and delays under which it hardly changes: those cost little. In rows
-without any order, where neighbours have nothing in common, a shift is a `broken_join`.
+**Not seen**: a column that no other tells anything about and whose delay began outside of both windows, and delays under which it
+hardly changes: those cost little. In rows without any order, where neighbours have nothing in common, a shift is a `broken_join`.
 
 **Repair** moves the values back where the rows follow each other, and draws the others from the columns that are in place; the
 price of what cannot be moved back is that of the **injection**: the same delay done to the reference.
@@ -26,28 +29,26 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import stats
 
-from backslide.case import Case, Side
+from backslide.case import Case
 from backslide.causes.columns import edit
 from backslide.causes.columns.edit import Mask
 from backslide.causes.columns.lags import (
-    DAY,
+    MOST_KEYS,
     ColumnEstimate,
+    Delay,
     LinearExpectations,
     Rows,
+    is_key,
     linear_expectations,
     mean_and_error,
     places,
-    rows_before,
-    rows_in_time,
-    rows_of_key,
     targets,
     units_of,
 )
+from backslide.causes.columns.repeated_stretch import find_repeated_stretch
 from backslide.causes.faults import damage
 from backslide.causes.faults.base import Hypothesis, Signature, evidence_of
-from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
-from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import Pair, to_texts
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
@@ -61,10 +62,6 @@ EARLIER = 1.1
 """Times as much as a late column that one which comes early must mend to be it instead."""
 MOST_COLUMNS = 4
 """Late columns looked for, one after the other."""
-MOST_KEYS = 8
-"""Columns whose last row of the same category is looked at."""
-KEY_LEVELS = (3, 0.2)
-"""Categories that a key has: at least so many, and at most this share of the rows."""
 BY_LUCK = 1e-7
 """Chance of such a gain between days where nothing is late (Student's t, as a delay may be of few of them): of twenty columns
 with thirty delays each and any day to begin on, none is so late by luck."""
@@ -88,39 +85,6 @@ BY_CHANCE = 0.5
 """Share of rows that may have it by chance."""
 
 
-@dataclass(frozen=True)
-class Delay:
-    """An earlier row for every row: by ``rows``, by ``days``, or the last one with the same ``key``."""
-
-    rows: int = 0
-    days: int = 0
-    key: str = ""
-
-    @property
-    def words(self) -> str:
-        """Of which row: ``of the row 3 rows before``."""
-        if self.rows:
-            return f"{say.counted(self.rows, 'row')} late"
-        return (
-            f"{say.counted(self.days, 'day')} late" if self.days else f"those of the last row with the same {self.key}"
-        )
-
-    def sources(self, case: Case, side: Side) -> Rows | None:
-        """The earlier row of each sampled row (n,), -1 where there is none; None where that is not known."""
-        if self.key:
-            return rows_of_key(case.pairs[self.key], 0 if side is case.reference else 1)
-        return _rows_earlier(side, self.rows, self.days)
-
-
-@once
-def _rows_earlier(side: Side, rows: int, days: int) -> Rows | None:
-    """The row so many rows, or the last one so many days, before each (n,), -1 for none; None where that is unknown."""
-    if rows:
-        place = places(side)
-        return None if place is None else rows_before(place, rows)
-    return None if side.seconds is None else rows_in_time(side.seconds, days * DAY)
-
-
 class StaleValues(Signature):
     kind = CauseKind.STALE_VALUES
     title = "Stale values"
@@ -133,6 +97,9 @@ class StaleValues(Signature):
         again = [name for name, pair in case.pairs.items() if _of_the_former_window(case, pair)]
         yield from (self._of_another_window(case, case.pairs[name]) for name in again)
         case, taken = case.suspecting(again), set(again)
+        for stretch in find_repeated_stretch(case, taken):
+            yield self._late(case.pairs[stretch.column], stretch.delay, stretch.rows, at_once=True)
+            taken.add(stretch.column)
         for _ in range(MOST_COLUMNS):
             found = sorted(_late_columns(case, taken), key=lambda late: -late.gain)[:MOST_COLUMNS]
             tried = [self._late(case.pairs[late.column], late.delay, late.rows) for late in found]
@@ -146,14 +113,18 @@ class StaleValues(Signature):
             taken.add(found[best].column)
             case = moved[best]
 
-    def _late(self, pair: Pair, delay: Delay, rows: Mask) -> Hypothesis:
+    def _late(self, pair: Pair, delay: Delay, rows: Mask, *, at_once: bool = False) -> Hypothesis:
         name = pair.name
+        how = (
+            "from a moment on they are those of before, in order and to the last digit"
+            if at_once
+            else "they fit what the other columns foretell of those rows, and not of their own"
+        )
         back = f"move the values of {name} back to their rows"
         return Hypothesis(
             signature=self,
             features=(name,),
-            seen=f"the values of {name} are {delay.words}: they fit what the other columns foretell of those rows, and not of "
-            "their own",
+            seen=f"the values of {name} are {delay.words}: {how}",
             undo=back if delay.rows else f"{back}, where there are such, and draw the others from the other columns",
             evidence=(evidence_of(pair),),
             exact=True,
@@ -254,18 +225,13 @@ def _of_the_former_window(case: Case, pair: Pair) -> bool:
 def _delays(case: Case) -> Iterator[tuple[Delay, Rows]]:
     """Delays, and early rows as what else it could be; each with the earlier row of every row of both windows (n_ref + n_cur,),
     -1 where there is none."""
-    keys = [c for c, p in case.pairs.items() if p.categorical and _is_key(p)][:MOST_KEYS]
+    keys = [c for c, p in case.pairs.items() if p.categorical and is_key(p)][:MOST_KEYS]
     every = [Delay(rows=by) for k in range(1, MOST_ROWS + 1) for by in (k, -k)]
     every += [Delay(days=d) for d in range(1, MOST_DAYS + 1)] + [Delay(key=key) for key in keys]
     for delay in every:
         ref, cur = (delay.sources(case, side) for side in case.sides)
         if ref is not None and cur is not None:
             yield delay, np.r_[ref, np.where(cur >= 0, cur + len(ref), -1)]
-
-
-def _is_key(pair: Pair) -> bool:
-    least, most = KEY_LEVELS
-    return least <= len(pair.levels[0]) <= most * len(pair.reference)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,142 @@
+"""The seam of a delay: where values begin to be those of earlier rows, a stretch of them stands there a second time.
+
+A table that is no longer refreshed, or a join that begins to be late, repeats at first what was right just before: the last rows,
+the last days, the last value of each key. No other column has to tell what the value should be; numbers that hardly ever agree
+with those of so long before do so one after the other, to the last digit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+
+from backslide.case import Case
+from backslide.causes.columns.edit import Mask
+from backslide.causes.columns.lags import (
+    DAY,
+    MOST_KEYS,
+    Delay,
+    Rows,
+    is_key,
+    linear_expectations,
+    mean_and_error,
+    rows_in_time,
+    rows_of_codes,
+    units_of,
+)
+from backslide.engine.columns.cache import once
+from backslide.engine.columns.pair import Pair
+from backslide.playbook.clock import time_columns
+from backslide.stats.metrics.metric import Floats
+
+MOST_ROWS, LEAST_ROWS_LATE = 10, 4
+"""Rows by which a column may be late, and from which on so many agreeing values say something."""
+MOST_DAYS = 7
+LEAST_STRETCH = 20
+"""Rows of a stretch of a day or more."""
+DIFFERENT = 0.5
+"""Share of its values that must differ from each other."""
+OF_KEYS = 0.9
+"""Share of keys whose first value must be the last one of the reference."""
+USUAL = 0.05
+"""Share of the reference's rows that may agree with those of so long before."""
+MOST_COLUMNS = 0.34
+"""Share of the columns that may repeat a stretch: more, and the rows themselves came again."""
+OWN_Z = -3.0
+"""Standard errors by which later values must fit their own rows better to be right again."""
+
+
+@dataclass(frozen=True)
+class RepeatedStretch:
+    """A column whose values are late by ``delay`` on ``rows`` (n_cur,)."""
+
+    column: str
+    delay: Delay
+    rows: Mask
+
+
+def find_repeated_stretch(case: Case, leave_out: Collection[str] = ()) -> list[RepeatedStretch]:
+    """Columns of numbers that begin to be late at some row; none where so many are that rows came again."""
+    if not all(side.complete for side in case.sides):
+        return []
+    out = {*leave_out, *time_columns(case)}
+    pairs = [pair for name, pair in case.pairs.items() if pair.numeric and not pair.discrete and name not in out]
+    found = [stretch for pair in pairs if (stretch := _stretch_of(case, pair)) is not None]
+    return found if len(found) <= max(MOST_COLUMNS * len(case.pairs), 1) else []
+
+
+def _stretch_of(case: Case, pair: Pair) -> RepeatedStretch | None:
+    """The longest stretch that stands there twice, of the delays under which the reference hardly agrees with itself."""
+    n_ref, values = len(pair.reference), np.concatenate(pair.numbers)
+    best: tuple[int, int, Delay] | None = None
+    for delay, source in _delays(case):
+        same = (source >= 0) & (values == values[source])
+        if same[:n_ref].mean() > USUAL:
+            continue
+        if delay.key:
+            first = np.flatnonzero((source[n_ref:] >= 0) & (source[n_ref:] < n_ref))
+            agree = len(first) >= LEAST_STRETCH and same[n_ref:][first].mean() >= OF_KEYS
+            begin, end = (0, len(pair.current)) if agree and _differ(values[n_ref + first]) else (0, 0)
+        else:
+            begin, end = _longest_run(same[n_ref:])
+            # Of rows before the window's first, so short a stretch is the whole delay; elsewhere it may be chance.
+            least = LEAST_STRETCH if delay.days or begin else delay.rows
+            if end - begin < least or not _differ(values[n_ref + begin : n_ref + end]):
+                continue
+        if end > begin and (best is None or end - begin > best[1] - best[0]):
+            best = begin, end, delay
+    if best is None:
+        return None
+    begin, end, delay = best
+    rows = np.zeros(len(pair.current), bool)
+    rows[begin : end if _right_again(case, pair, delay, end) else None] = True
+    return RepeatedStretch(pair.name, delay, rows)
+
+
+def _differ(values: Floats) -> bool:
+    """Whether most values of a stretch differ from each other, so that they agree with others by no chance."""
+    return len(np.unique(values)) >= max(DIFFERENT * len(values), 3)
+
+
+@once
+def _delays(case: Case) -> tuple[tuple[Delay, Rows], ...]:
+    """Each delay with the earlier row of every row of the reference and then the current window (n_ref + n_cur,), -1 for none."""
+    n = sum(side.sample.height for side in case.sides)
+    found = [(Delay(rows=by), np.maximum(np.arange(n) - by, -1)) for by in range(LEAST_ROWS_LATE, MOST_ROWS + 1)]
+    keys = [p for p in case.pairs.values() if p.categorical and is_key(p)][:MOST_KEYS]
+    found += [(Delay(key=p.name), rows_of_codes(np.concatenate(p.codes[1]))) for p in keys]
+    seconds = [side.seconds for side in case.sides]
+    if seconds[0] is None or seconds[1] is None:
+        return tuple(found)
+    every: Floats = np.concatenate([seconds[0], seconds[1]])
+    return (*found, *((Delay(days=d), rows_in_time(every, d * DAY)) for d in range(1, MOST_DAYS + 1)))
+
+
+def _longest_run(same: Mask) -> tuple[int, int]:
+    """Begin and end of the longest run of rows that agree."""
+    edges = np.flatnonzero(np.diff(np.r_[False, same, False]))
+    if not len(edges):
+        return 0, 0
+    begins, ends = edges[::2], edges[1::2]
+    at = int(np.argmax(ends - begins))
+    return int(begins[at]), int(ends[at])
+
+
+def _right_again(case: Case, pair: Pair, delay: Delay, end: int) -> bool:
+    """Whether the values after the stretch clearly fit their own rows, so that only the stretch was sent again."""
+    expectations = linear_expectations(case)
+    estimate = expectations.of(pair.name) if expectations is not None and pair.name in expectations.pairs else None
+    if estimate is None or end >= len(pair.current):
+        return False
+    n_ref = len(pair.reference)
+    source = dict(_delays(case))[delay]
+    rows = np.arange(n_ref + end, n_ref + len(pair.current))
+    rows = rows[source[rows] >= 0]
+    gain = estimate.cost(rows, rows) - estimate.cost(rows, source[rows])
+    known = np.isfinite(gain)
+    if known.sum() < LEAST_STRETCH:
+        return False
+    mean, error = mean_and_error(gain[known], units_of(case.current)[rows[known] - n_ref])
+    return mean < OWN_Z * error
