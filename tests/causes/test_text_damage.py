@@ -5,17 +5,22 @@ from __future__ import annotations
 import random
 
 import numpy as np
+import polars as pl
 import pytest
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
+import worlds
 from backslide.causes.columns import text_corruption, text_encoding, text_vocabulary
+from backslide.causes.faults.recognition import find_faults
 from backslide.causes.faults.signatures.text_change import _damage
+from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.columns.pair import Pair
 from backslide.models.vectorisers import settings, vectorisers, with_setting, with_vectorisers
+from backslide.playbook.base import Scenario
 
 SENTENCES = [
     "It was 50 % of the “crude” oil, said Müller & Söhne.",
@@ -176,3 +181,25 @@ def test_vectorisers_are_found_by_column_and_exchanged_alone():
         changed.predict_proba(frame)
     assert np.abs(ways["use_idf"].transform(frame["body"]) - held["body"].transform(frame["body"])).max() > 0.01
     assert vectorisers(model, list(frame.columns)) == held, "the saved model stays as it is"
+
+
+def test_a_header_in_front_of_titles_is_read_though_they_are_no_sentences():
+    """Two words are too few for a text, and no two titles are the same."""
+    rng = np.random.default_rng(3)
+    words = np.array(["scan", "tables", "fit", "models", "open", "files", "draw", "charts", "join", "rows"])
+
+    def titles(n: int, header: str = "") -> pl.Series:
+        numbers = np.arange(n).astype(str)
+        picked = rng.choice(words, (n, 2))
+        return pl.Series([f"{header}{a} {b}{i}" for (a, b), i in zip(picked, numbers, strict=True)])
+
+    x, answer = rng.normal(size=(2, 1000)), rng.integers(0, 2, 1000)
+    windows = [
+        pl.DataFrame({"title": titles(1000, header), "x": x[k], "answer": answer, "said": answer})
+        for k, header in enumerate(("", "Thank you for contacting us. Your message reads: "))
+    ]
+    roles = {"label": "answer", "prediction": "said", "features": ("title", "x")}
+    found = find_faults(worlds.case_of(Scenario(*windows, roles, None)))
+    assert [(f.kind, f.features) for f in found if f.exact] == [(CauseKind.TEXT_CHANGE, ("title",))]
+    plain = find_faults(worlds.case_of(Scenario(windows[0], windows[0].with_columns(title=titles(1000)), roles, None)))
+    assert [f.kind for f in plain if f.features == ("title",)] == []

@@ -18,6 +18,8 @@ Floats = NDArray[np.float64]
 MISSING = "(missing)"
 MIN_WORDS = 3
 """Median number of words from which on a column is free text."""
+OF_WORDS = 0.2
+"""Share of names and titles that are more than one word."""
 FEW_LEVELS = 40
 LEAST_IN_HALF = 100
 """Rows of each half of the reference from which on its usual drift is read."""
@@ -213,8 +215,21 @@ class Pair:
         """Whether a column holds sentences rather than categories or keys."""
         if not self.identifier:
             return False
-        known = [str(t) for t in self.texts[0][~self.missing[0]][:500]]
-        return len(known) >= 30 and float(np.median([t.count(" ") + 1 for t in known])) >= MIN_WORDS
+        words = self._words
+        return len(words) >= 30 and float(np.median(words)) >= MIN_WORDS
+
+    @cached_property
+    def short_text(self) -> bool:
+        """Whether a column holds names and titles: hardly one twice, in words, though too few to be sentences."""
+        if not self.identifier or self.free_text:
+            return False
+        words = self._words
+        return len(words) >= 30 and sum(n > 1 for n in words) >= OF_WORDS * len(words)
+
+    @cached_property
+    def _words(self) -> list[int]:
+        """Number of words of some reference values."""
+        return [str(t).strip().count(" ") + 1 for t in self.texts[0][~self.missing[0]][:500]]
 
     @cached_property
     def constant_before(self) -> bool:

@@ -67,11 +67,11 @@ class TextChange(ColumnSignature):
     title = "Damaged text"
 
     def recognise_column(self, case: Case, pair: Pair) -> Iterable[Hypothesis]:
-        """At most one hypothesis about a column of free text."""
-        if not pair.free_text:
+        """At most one hypothesis about a column of free text, or of names and titles."""
+        if not pair.free_text and not pair.short_text:
             return
         found, exact = _damage(pair), True
-        if found is None or isinstance(found[0], text_damage_of_some.AMBIGUOUS):
+        if pair.free_text and (found is None or isinstance(found[0], text_damage_of_some.AMBIGUOUS)):
             some = _damage_of_some(pair)
             if some is not None and (found is None or text_damage_of_some.explains(some, found)):
                 # People write otherwise, too: without capitals, with another closing phrase. That has to prove itself by its
@@ -198,13 +198,16 @@ def _damage(pair: Pair) -> Found | None:
     ref, cur = (text_corruption.look(t) for t in pair.texts)
     if min(len(ref), len(cur)) < columns.MIN_ROWS:
         return None
+    return _certain_damage(ref, cur) or (_likely_damage(ref, cur) if pair.free_text else _wrapped(ref, cur))
+
+
+def _certain_damage(ref: list[str], cur: list[str]) -> Found | None:
+    """What hardly ever comes by nature, in however few words."""
     certain: list[text_corruption.TextDamage] = [
         text_corruption.EmptyText(),
         *(text_corruption.WrongEncoding(codec) for codec in text_corruption.CODECS),
-    ]
-    certain += [*(text_encoding.WideEncoding(codec) for codec in text_encoding.WIDE)]
-    certain += [*(text_encoding.TransferEncoding(code) for code in text_encoding.TRANSFER)]
-    certain += [
+        *(text_encoding.WideEncoding(codec) for codec in text_encoding.WIDE),
+        *(text_encoding.TransferEncoding(code) for code in text_encoding.TRANSFER),
         text_corruption.EntityEncoding(),
         text_corruption.EscapeEncoding(),
         text_corruption.CharacterLoss("\ufffd"),
@@ -212,24 +215,29 @@ def _damage(pair: Pair) -> Found | None:
     for damage in certain:
         if (found := _find_rise(damage, ref, cur, MIN_RISE)) is not None and _restores(damage, ref, cur):
             return _or_lost(found, ref, cur)
+    return None
+
+
+def _likely_damage(ref: list[str], cur: list[str]) -> Found | None:
+    """What sentences show."""
     # Texts of one template that were cut off end alike; that is the cut, not a signature.
     whole = _truncated(ref, cur) or _wrapped(ref, cur)
     if whole is not None:
         return whole
     cur = [t for t in cur if t.strip()]
-    for damage in (text_corruption.WhitespaceLoss(none=True), text_corruption.CharacterLoss("?")):
-        if (found := _find_rise(damage, ref, cur, TURN)) is not None:
+    for loss in (text_corruption.WhitespaceLoss(none=True), text_corruption.CharacterLoss("?")):
+        if (found := _find_rise(loss, ref, cur, TURN)) is not None:
             return _or_lost(found, ref, cur)
     words = _cut_words(ref, cur) or _foreign(ref, cur) or _misread(ref, cur)
     if words is not None:
         return words
-    turned = (
-        text_corruption.LetterCase(upper=False),
-        text_corruption.LetterCase(upper=True),
+    case = text_corruption.LetterCase
+    for damage in (
+        case(upper=False),
+        case(upper=True),
         text_corruption.PunctuationLoss(),
         text_corruption.WhitespaceLoss(),
-    )
-    for damage in turned:
+    ):
         if (found := _find_rise(damage, ref, cur, TURN)) is not None:
             return found
     return _letters_lost(ref, cur)
