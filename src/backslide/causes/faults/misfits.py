@@ -12,8 +12,9 @@ by seven; and the same replacement brings little back on reference rows. Columns
 witnesses. On simulated weeks in which only the world moves, a column is accused in at most 2 %.
 
 **Rows that say what was done** name the specific kind instead, also before labels come: a factor, powers of ten that differ from
-row to row, the opposite sign, a limit, one value in place of all (``row_evidence``), another scale of any form or the reverse
-order (``row_scale``), two columns in each other's place (``row_exchange``), values of other rows on some (``row_join``).
+row to row, the opposite sign, a limit, one value in place of all (``row_evidence``), random error (``row_noise``), another scale
+of any form or the reverse order (``row_scale``), two columns in each other's place (``row_exchange``), values of other rows on
+some (``row_join``).
 
 **Not seen**: a column that no other column tells anything about, and one that the model has twice.
 """

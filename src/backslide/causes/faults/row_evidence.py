@@ -16,14 +16,15 @@ from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.causes.columns import edit
+from backslide.causes.columns.conversions import CONVERSIONS
 from backslide.causes.columns.edit import Mask
 from backslide.causes.columns.expectation import ColumnExpectation
 from backslide.causes.columns.resolution import levels_of, on_levels
 from backslide.causes.faults.base import Hypothesis, Remedy
+from backslide.causes.faults.row_noise import read_noise
 from backslide.causes.faults.row_scale import read_scale
 from backslide.causes.faults.signatures.clipped_range import ClippedRange
 from backslide.causes.faults.signatures.default_value import DefaultValue
-from backslide.causes.faults.signatures.unit_change import CONVERSIONS
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair
@@ -49,6 +50,12 @@ NEAR = 0.05
 """Logarithm of the ratio within which a factor that people know is the one that was found."""
 BACK = 0.6
 """Share of the values that a factor must take back among those that the column always had; the world adds some of its own."""
+FAR = 2.0
+"""Times the width of the usual ratios that rows must be off to be read apart from others that do not fit either."""
+VALLEY, PEAK = (0.4, 0.7), (0.85, 1.15)
+"""Parts of a factor's logarithm between rows that were left alone and rows that it was done to, and around the latter."""
+VALLEY_DEPTH = 0.5
+"""Most rows there may be in the valley for one at the peak: a tail that drifts off is as dense before the limit as beyond it."""
 ONE_VALUE = 0.6
 """Share of the rows that do not fit with one and the same value, from which on it stands in for others."""
 
@@ -83,7 +90,7 @@ def read_rows(case: Case, one: ColumnExpectation) -> Hypothesis | None:
     pair = case.pairs[one.column]
     if not pair.numeric or one.current.sum() < LEAST_ROWS:
         return None
-    return _one_value(pair, one) or _ratio(pair, one) or read_scale(pair, one)
+    return _one_value(pair, one) or _ratio(pair, one) or read_scale(pair, one) or read_noise(case, one)
 
 
 def _one_value(pair: Pair, one: ColumnExpectation) -> Hypothesis | None:
@@ -93,12 +100,14 @@ def _one_value(pair: Pair, one: ColumnExpectation) -> Hypothesis | None:
     value = float(distinct[counts.argmax()])
     rows = pair.numbers[1] == value
     usual = float(np.mean(pair.numbers[0] == value))
-    if counts.max() < ONE_VALUE * len(values) or usual > 0.1 * rows.mean() or pair.discrete:
+    if counts.max() < ONE_VALUE * len(values) or usual > 0.1 * rows.mean():
         return None
     shown = say.number(value)
     side = _limit(pair, np.asarray(one.foretold, float)[rows], value)
     if side is not None:
         return ClippedRange().cut_off(pair, side, value)
+    if pair.discrete:
+        return None
     return Hypothesis(
         signature=DefaultValue(),
         features=(pair.name,),
@@ -136,9 +145,29 @@ def _ratio(pair: Pair, one: ColumnExpectation) -> Hypothesis | None:
         return None
     values, foretold = pair.numbers[1], np.asarray(one.foretold, float)
     logs = _logs(values, foretold) - centre
-    rows = one.current & np.isfinite(logs)
-    if rows.sum() < max(LEAST_ROWS, AGREE * one.current.sum()):
-        return None
+    misfit = one.current & np.isfinite(logs)
+    for rows in (misfit, _far_off(logs, misfit, width)):
+        whole = rows is misfit
+        if rows.sum() < (max(LEAST_ROWS, AGREE * one.current.sum()) if whole else LEAST_ROWS):
+            continue
+        found = _of_one_ratio(pair, foretold, rows, logs, width)
+        if found is not None:
+            return found
+    return None
+
+
+def _far_off(logs: Floats, misfit: Mask, width: float) -> Mask:
+    """Those rows that gather at one ratio far from where all others are: what drifts does not fit either, but is off by less."""
+    far = misfit & (np.abs(logs) > FAR * width)
+    if far.sum() < LEAST_ROWS:
+        return far
+    middle = float(np.median(logs[far]))
+    near = misfit & (np.abs(logs - middle) <= max(width, ROOM * abs(middle)))
+    return near if near.sum() >= AGREE * far.sum() and _stands_apart(logs / middle) else misfit & False
+
+
+def _of_one_ratio(pair: Pair, foretold: Floats, rows: Mask, logs: Floats, width: float) -> Hypothesis | None:
+    values = pair.numbers[1]
     opposite = np.sign(values) * np.sign(foretold) < 0
     if opposite[rows].mean() >= AGREE and float((np.abs(logs[rows]) <= width).mean()) >= AGREE:
         return _hypothesis(
@@ -169,29 +198,42 @@ def _factor(pair: Pair, rows: Mask, logs: Floats, width: float) -> Hypothesis | 
         return None
     if _spread(logs[rows]) > max(ALIKE * width / NARROW, ROOM * abs(middle) / NARROW):
         return None  # off by another ratio on every row: no unit
-    factor = _known_factor(pair, near, middle) or float(np.exp(middle))
+    factor = _shown_factor(pair, near, middle)
+    if factor is None and not _stands_apart(logs / middle):
+        return None
+    factor = factor or _nearest_factor(middle) or float(np.exp(middle))
     times = f"{say.number(factor, 3)} times" if factor > 1 else f"1/{say.number(1 / factor, 3)} of"
     return _hypothesis(pair, near, CauseKind.UNIT_CHANGE, np.full(len(logs), factor), f"{times} what it should be")
 
 
-def _known_factor(pair: Pair, rows: Mask, middle: float) -> float | None:
-    """The factor that people know and that the values themselves show, or else the nearest one within the error of the ratio.
+def _shown_factor(pair: Pair, rows: Mask, middle: float) -> float | None:
+    """The factor that people know and that the values themselves show.
 
     What is expected drifts with the world, values do not: those that were divided stand again where the column always stood.
     """
-    known = [
-        c.factor
-        for c in CONVERSIONS
-        if c.offset == 0 and abs(np.log(c.factor) - middle) <= max(ROOM * abs(middle), 0.1)
-    ]
-    values, levels = pair.numbers[1][rows], levels_of(pair.finite[0])
-    if levels is not None:
-        back = {factor: float(on_levels(values / factor, levels).mean()) for factor in known}
-        shown = [factor for factor, share in back.items() if share >= BACK]
-        if shown:
-            return max(shown, key=lambda factor: back[factor])
-    near = [factor for factor in known if abs(np.log(factor) - middle) <= NEAR]
-    return min(near, key=lambda factor: abs(np.log(factor) - middle), default=None)
+    levels = levels_of(pair.finite[0])
+    if levels is None:
+        return None
+    values = pair.numbers[1][rows]
+    back = {
+        f: float(on_levels(values / f, levels).mean()) for f in _known_factors(middle, max(ROOM * abs(middle), 0.1))
+    }
+    return max((f for f in back if back[f] >= BACK), key=lambda f: back[f], default=None)
+
+
+def _nearest_factor(middle: float) -> float | None:
+    """The nearest factor that people know within the error of the ratio."""
+    return min(_known_factors(middle, NEAR), key=lambda factor: abs(np.log(factor) - middle), default=None)
+
+
+def _known_factors(middle: float, room: float) -> list[float]:
+    return [c.factor for c in CONVERSIONS if c.offset == 0 and abs(np.log(c.factor) - middle) <= room]
+
+
+def _stands_apart(parts: Floats) -> bool:
+    """Whether rows gather around the factor with few on the way to it; ``parts`` of its logarithm, NaN where unknown."""
+    valley, peak = (int(((parts > low) & (parts < high)).sum()) for low, high in (VALLEY, PEAK))
+    return valley <= VALLEY_DEPTH * peak
 
 
 def _decades(pair: Pair, rows: Mask, logs: Floats, width: float) -> Hypothesis | None:

@@ -17,6 +17,7 @@ from backslide.case import Case
 from backslide.causes.columns import edit
 from backslide.causes.columns.edit import Mask
 from backslide.causes.columns.expectation import ColumnExpectation, rank_among
+from backslide.causes.columns.remainder import AHEAD
 from backslide.causes.faults.base import Hypothesis, Remedy
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
@@ -31,6 +32,9 @@ LEAST_TIED = 0.25
 KEPT = 0.7
 """Share of it that must be left on the rows that do not fit; values from elsewhere keep none."""
 LEAST_VALUES = 10
+FAR = 0.5
+"""Distance of the distributions (Kolmogorov-Smirnov) from which on values in the same order are on another scale: a season that
+moves one column more than the others leaves it nearer to where it was."""
 CLOSER = 1.2
 """Times as many of the rows as before that must lie as near to what is foretold as half of the reference does, once the map is
 undone: errors of their own on some rows are no scale, and leave the others where they were."""
@@ -78,7 +82,7 @@ def read_scale(pair: Pair, one: ColumnExpectation) -> Hypothesis | None:
     if usual < LEAST_TIED or len(np.unique(values[known])) < LEAST_VALUES:
         return None
     most = float(one.current.mean()) >= LEAST_SHARE
-    moved = ks(*pair.finite) > ks_limit(*map(len, pair.finite))
+    moved = ks(*pair.finite) > max(FAR, ks_limit(*map(len, pair.finite))) + AHEAD * pair.usual_drift
     for every in (known, one.current) if most else (known,):
         now = _in_order(values[every], foretold[every])
         # In reverse order no column drifts; on another scale it is only where most rows do not fit.

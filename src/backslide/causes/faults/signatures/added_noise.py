@@ -78,15 +78,16 @@ class AddedNoise(ColumnSignature):
             off = _off_lattice(pair)
             extra = None if off is None else _deviation_off(pair, off)
             if off is not None and extra is not None:
-                yield self._noisier(pair, extra, off, f" on {say.percent(float(off.mean()))} of the rows")
+                yield self.noisier(pair, extra, off, f" on {say.percent(float(off.mean()))} of the rows")
             return
         noisy = pair.numbers[0] + extra * case.rng(f"noise {pair.name}").standard_normal(len(pair.reference))
         if not _fits(pair, noisy):
             return
         if _left_lattice(pair) or _over_both_ends(pair, extra) or _looser(dependence(case), pair, noisy):
-            yield self._noisier(pair, extra, np.isfinite(pair.numbers[1]))
+            yield self.noisier(pair, extra, np.isfinite(pair.numbers[1]))
 
-    def _noisier(self, pair: Pair, extra: float, rows: edit.Mask, where: str = "") -> Hypothesis:
+    def noisier(self, pair: Pair, extra: float, rows: edit.Mask, where: str = "") -> Hypothesis:
+        """That as much noise, as one standard deviation, was added to ``rows`` (n_cur,), in words ``where``."""
         return self.hypothesis(
             pair,
             f"{pair.name} is noisier{where}: random error of about {say.number(extra, 2)} (one standard deviation) was added",
@@ -171,6 +172,9 @@ def _deviation_off(pair: Pair, off: edit.Mask) -> float | None:
     ref, cur = pair.finite[0], np.sort(pair.numbers[1][off])
     step = step_of(ref)
     assert step is not None
+    # Rows that kept their steps saw the same weeks as those that did not, where there are enough of them.
+    beside = np.sort(pair.numbers[1][np.isfinite(pair.numbers[1]) & ~off])
+    ref = beside if len(beside) >= edit.MIN_ROWS else ref
     values = ref[np.linspace(0, len(ref) - 1, min(len(ref), 2000)).astype(int)]
     drawn = np.random.default_rng(len(ref)).standard_normal(len(values))
     apart = {size * step: ks(np.sort(values + size * step * drawn), cur) for size in STEPS_OFF}
