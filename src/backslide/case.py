@@ -126,13 +126,8 @@ class Case:
             return min_effect
         if metric.share:
             return min_effect if min_effect is not None and not numbers else DEFAULT_POINTS
-        unit = (
-            min_effect
-            if min_effect is not None
-            else DEFAULT_POINTS
-            if not numbers
-            else DEFAULT_RELATIVE * self.label_deviation
-        )
+        usual = DEFAULT_RELATIVE * self.label_deviation if numbers else DEFAULT_POINTS
+        unit = usual if min_effect is None else min_effect
         if metric.name == COST:
             return unit * self._cost_of_an_error
         if numbers and metric.name in METRICS:
@@ -298,9 +293,11 @@ class Case:
 
     def part(self, reference_rows: NDArray[np.bool_], current_rows: NDArray[np.bool_]) -> Case:
         """The case over some of the sampled rows: masks (n_g,) and (n_b,). What signatures read is theirs alone."""
-        part = self._copy(self.reference.part(reference_rows), self.current.part(current_rows))
-        part.__dict__.pop("pairs", None)
-        return part
+        return self._copy(self.reference.part(reference_rows), self.current.part(current_rows))
+
+    def beside(self, current_rows: NDArray[np.bool_]) -> Case:
+        """Some current rows (n_b,) against the other current rows, as reference: what the season did it did to both."""
+        return self._copy(self.current.part(~current_rows), self.current.part(current_rows))
 
     def within(self, expression: str) -> Case:
         """The case over the rows of one segment, in all respects: windows, samples, profiles and models."""
@@ -327,6 +324,7 @@ class Case:
         """The case with other sides, and nothing computed of them yet."""
         other = copy(self)
         other.cache = Cache()
+        other.__dict__.pop("pairs", None)
         other.reference, other.current = reference, current
         return other
 

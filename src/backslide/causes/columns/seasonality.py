@@ -22,23 +22,28 @@ def follows_calendar(case: Case, column: str) -> bool:
     blocks = (case.reference.blocks, case.current.blocks)
     if pair is None or any(b is None for b in blocks):
         return False
-    return all(_by_day(pair, window, days) for window, days in enumerate(blocks) if days is not None)
+    told = [_by_day(pair, window, days) for window, days in enumerate(blocks) if days is not None]
+    if min(pure for pure, _ in told) < PURE:
+        return False
+    # A rare flag is the same on most rows of every day, which is not the day's doing.
+    return any(differ for _, differ in told) or all(pure == 1.0 for pure, _ in told)
 
 
-def _by_day(pair: Pair, window: int, days: np.ndarray[tuple[int], np.dtype[np.int64]]) -> bool:
+def _by_day(pair: Pair, window: int, days: np.ndarray[tuple[int], np.dtype[np.int64]]) -> tuple[float, bool]:
+    """How much of a column the day says, and whether days differ in it."""
     values, inverse = np.unique(days, return_inverse=True)
     if len(days) < MIN_ROWS * len(values):
-        return False
+        return 0.0, False
     if pair.numeric and not pair.discrete:
-        return _within_share(pair.numbers[window], inverse) < WITHIN
+        return (PURE, True) if _within_share(pair.numbers[window], inverse) < WITHIN else (0.0, False)
     texts = pair.texts[window]
     known = texts != MISSING
     _, codes = np.unique(to_words(texts[known]), return_inverse=True)
     if not len(codes):
-        return True
+        return 1.0, True
     table = np.zeros((len(values), codes.max() + 1))
     np.add.at(table, (inverse[known], codes), 1)
-    return float(table.max(axis=1).sum() / table.sum()) >= PURE
+    return float(table.max(axis=1).sum() / table.sum()), len(np.unique(table[table.any(axis=1)].argmax(axis=1))) > 1
 
 
 def _within_share(x: Floats, day: np.ndarray[tuple[int], np.dtype[np.int64]]) -> float:

@@ -138,21 +138,21 @@ class _Contrast:
                 names = same[start : start + TOGETHER]
                 cells = max(codes[name][2] for name in names)
                 before, after = (
-                    _tables(side, np.stack([codes[name][window] for name in names]), self.k, cells)
+                    tables_of(side, np.stack([codes[name][window] for name in names]), self.k, cells)
                     for window, side in enumerate((self.levels.reference, self.levels.current))
                 )
                 own = before[:, 1:].sum(2, keepdims=True) >= MIN_ROWS
                 usual = np.where(own, before[:, 1:], before.sum(1, keepdims=True))
                 flat = (-1, cells)
-                apart, noise = _distances(usual.reshape(flat), after[:, 1:].reshape(flat), ordered)
+                apart, noise = distances_of(usual.reshape(flat), after[:, 1:].reshape(flat), ordered)
                 moved = (apart > NOISE * noise).reshape(len(names), self.k) & (self.rows >= MIN_ROWS)
                 found.update(names[place] for place in np.flatnonzero(moved.any(axis=1)))
         return [name for name in codes if name in found]
 
     def of(self, ref: Codes, cur: Codes, cells: int, ordered: bool) -> tuple[float, tuple[int, ...]] | None:
         """Score and levels of the contrast; None where the feature moved everywhere, or nowhere."""
-        table_ref = _table(self.levels.reference, ref, self.k, cells)
-        table_cur = _table(self.levels.current, cur, self.k, cells)
+        table_ref = table_of(self.levels.reference, ref, self.k, cells)
+        table_cur = table_of(self.levels.current, cur, self.k, cells)
         every = np.bincount(ref, minlength=cells).astype(float)
         own = table_ref.sum(1, keepdims=True) >= MIN_ROWS
         before = np.where(own, table_ref, every)
@@ -167,12 +167,12 @@ class _Contrast:
         rest = rest if rest.sum() >= MIN_ROWS else every
         if table_cur[~chosen].sum() < MIN_ROWS:
             return None
-        apart, noise = _distances(
+        apart, noise = distances_of(
             np.stack([within, rest]), np.stack([table_cur[chosen].sum(0), table_cur[~chosen].sum(0)]), ordered
         )
         if apart[0] - noise[0] < MIN_DISTANCE or apart[1] > QUIET * apart[0] + 2 * noise[1]:
             return None
-        overall = _distances(every[None, :], table_cur.sum(0)[None, :], ordered)[0][0]
+        overall = distances_of(every[None, :], table_cur.sum(0)[None, :], ordered)[0][0]
         if overall < FELT * marked / max(len(self.levels.current), 1) * apart[0]:
             return None
         # Few levels that move far and leave the rest at rest tell most.
@@ -194,13 +194,13 @@ class _Contrast:
         tables = [
             np.bincount(v[part], minlength=cells)[None, :].astype(float) for v, part in ((ref, own), (cur, rows[1]))
         ]
-        apart, noise = _distances(tables[0], tables[1], ordered)
+        apart, noise = distances_of(tables[0], tables[1], ordered)
         return float(apart[0]), float(noise[0])
 
     def _moved(self, before: Floats, after: Floats, ordered: bool) -> Mask:
         """Levels that moved at least half as far as the one that moved the most."""
         enough = self.rows >= MIN_ROWS
-        apart, noise = _distances(before, after, ordered)
+        apart, noise = distances_of(before, after, ordered)
         top = float(np.where(enough, apart, 0.0).max(initial=0.0))
         return np.asarray(enough & (apart >= 0.5 * top) & (apart > NOISE * noise))
 
@@ -213,7 +213,7 @@ class _Contrast:
         if not usable.any():
             return np.zeros(self.k, bool)
         before = np.broadcast_to(every, first.shape)
-        contrast = _distances(before, then, ordered)[0] - _distances(before, first, ordered)[0]
+        contrast = distances_of(before, then, ordered)[0] - distances_of(before, first, ordered)[0]
         start = int(np.argmax(np.where(usable, contrast, -1.0))) + 1
         ended = self._ended(every, by_day, ordered, float(np.where(usable, contrast, -1.0).max()))
         day = np.arange(self.k)
@@ -230,27 +230,27 @@ class _Contrast:
             return None
         start, stop, inside, outside = start[usable], stop[usable], inside[usable], outside[usable]
         before = np.broadcast_to(every, inside.shape)
-        (within, noise), (without, _) = (_distances(before, side, ordered) for side in (inside, outside))
+        (within, noise), (without, _) = (distances_of(before, side, ordered) for side in (inside, outside))
         # Of many runs one looks odd by luck: it must stand out by what that can bring.
         clear = within - without - NOISE * noise
         best = int(np.argmax(clear))
         return (int(start[best]), int(stop[best])) if clear[best] > max(lasting, MIN_DISTANCE) else None
 
 
-def _table(levels: Codes, cells_of: Codes, k: int, cells: int) -> Floats:
+def table_of(levels: Codes, cells_of: Codes, k: int, cells: int) -> Floats:
     """Rows by level and cell (k, cells). Rows without a level are counted apart and left, rather than picked out."""
     counts = np.bincount((levels + 1) * cells + cells_of, minlength=(k + 1) * cells)
     return counts[cells:].reshape(k, cells).astype(float)
 
 
-def _tables(levels: Codes, cells_of: Codes, k: int, cells: int) -> Floats:
+def tables_of(levels: Codes, cells_of: Codes, k: int, cells: int) -> Floats:
     """Rows by feature, level and cell (p, k + 1, cells) of cells (p, n); rows without a level come first."""
     size = (k + 1) * cells
     place = (levels + 1) * cells + cells_of + size * np.arange(len(cells_of))[:, None]
     return np.bincount(place.ravel(), minlength=size * len(cells_of)).reshape(-1, k + 1, cells).astype(float)
 
 
-def _distances(before: Floats, after: Floats, ordered: bool) -> tuple[Floats, Floats]:
+def distances_of(before: Floats, after: Floats, ordered: bool) -> tuple[Floats, Floats]:
     """Distance of each row of two tables of counts, and its standard error when nothing moved.
 
     Kolmogorov-Smirnov where the cells have an order, else total variation less what sampling alone brings.

@@ -11,11 +11,14 @@ import polars as pl
 from backslide.case import Case
 from backslide.causes.columns import edit
 from backslide.causes.faults.base import Hypothesis, Remedy
+from backslide.causes.faults.contrasts import find_contrasts
 from backslide.causes.faults.markers import Marker
 from backslide.causes.faults.registry import all_signatures
+from backslide.causes.faults.signatures.unit_change import UnitChange
 from backslide.causes.faults.subset_rules import MIN_ROWS, find_markers
 from backslide.contracts.cause import CauseKind
 from backslide.contracts.containment import let_through
+from backslide.stats.two_sample import ks, ks_limit
 
 SIMILAR = (0.5, 2.0)
 """Ratio of a marker's shares in both windows within which its own reference rows stand for the rows concerned."""
@@ -73,8 +76,49 @@ def _read_as_numbers(frame: pl.DataFrame, changed: pl.DataFrame, feature: str, r
 
 
 def recognise_within(case: Case) -> list[Hypothesis]:
-    """What the signatures recognise within marked rows, about the columns that moved there and nowhere else."""
-    return [h for marker in find_markers(case) for h in within(case, marker, marker.moved)]
+    """What the signatures recognise within marked rows: about the columns that moved there and nowhere else, and about those that
+    lie apart there from the other rows of the same weeks."""
+    found = [h for marker in find_markers(case) for h in within(case, marker, marker.moved)]
+    taken = {feature for h in found if h.exact for feature in h.features}
+    for sides in find_contrasts(case):
+        read = next((hypotheses for marker in sides if (hypotheses := beside(case, marker))), [])
+        found += [h for h in read if not taken & set(h.features)]
+    return found
+
+
+def beside(case: Case, marker: Marker) -> list[Hypothesis]:
+    """What the signatures recognise in marked rows where the other current rows stand for the reference: what is certain, and
+    another scale, which has yet to prove itself by its price."""
+    part = case.beside(marker.current)
+    if min(side.sample.height for side in part.sides) < edit.MIN_ROWS:
+        return []
+    found, part = read_signatures(part)
+    wanted = set(marker.moved)
+    read = {feature for h in found for feature in h.features}
+    numbers = [part.pairs[c] for c in marker.moved if part.pairs[c].numeric and c not in read]
+    found += [h for pair in numbers if (h := UnitChange().on_a_scale(pair)) is not None]
+    own = [h for h in found if (h.exact or h.kind == CauseKind.UNIT_CHANGE) and set(h.features) <= wanted]
+    return [
+        _widen(h, part, marker)
+        for h in own
+        if not _off_its_neighbours(h, part, case, marker) and _returns(h, part, case, marker)
+    ]
+
+
+def _returns(hypothesis: Hypothesis, part: Case, case: Case, marker: Marker) -> bool:
+    """Whether undoing it brings numbers nearer to the same rows of the reference: of two parts that lie apart, either could be
+    the one that was changed, and the world did not change it back."""
+    if not hypothesis.reversible or len(hypothesis.features) != 1 or not case.pairs[hypothesis.features[0]].numeric:
+        return True
+    (column,) = hypothesis.features
+    now = part.current.sample
+    frames = (
+        case.reference.sample.filter(pl.Series(marker.reference)),
+        now,
+        hypothesis.signature.repair(part, hypothesis, now),
+    )
+    before, came, undone = (v[np.isfinite(v)] for v in (edit.numbers_of(frame, column) for frame in frames))
+    return not len(before) or ks(before, undone) < ks(before, came)
 
 
 def within(case: Case, marker: Marker, moved: Iterable[str]) -> list[Hypothesis]:
@@ -90,7 +134,26 @@ def within(case: Case, marker: Marker, moved: Iterable[str]) -> list[Hypothesis]
         return []
     wanted = set(moved)
     found, part = read_signatures(part)
-    return [_widen(h, part, marker) for h in found if wanted & set(h.features)]
+    return [
+        _widen(h, part, marker)
+        for h in found
+        if wanted & set(h.features) and not _off_its_neighbours(h, part, case, marker)
+    ]
+
+
+def _off_its_neighbours(hypothesis: Hypothesis, part: Case, case: Case, marker: Marker) -> bool:
+    """Whether a number, once undone on the marked rows, lies farther from the rows beside them than it does now.
+
+    The other rows of the same weeks are the control: what the season did to all of them is no unit of some.
+    """
+    beside = case.current.sample.filter(pl.Series(~marker.current))
+    if hypothesis.kind != CauseKind.UNIT_CHANGE or len(hypothesis.features) != 1 or beside.height < edit.MIN_ROWS:
+        return False
+    (column,) = hypothesis.features
+    now = part.current.sample
+    undone = hypothesis.signature.repair(part, hypothesis, now)
+    known, before, after = (v[np.isfinite(v)] for v in (edit.numbers_of(f, column) for f in (beside, now, undone)))
+    return ks(known, after) > ks(known, before) + ks_limit(max(len(known), 1), max(len(after), 1))
 
 
 def read_signatures(case: Case) -> tuple[list[Hypothesis], Case]:

@@ -44,6 +44,8 @@ CLEAR = 0.9
 """Share of the moved rows whose value must be matched for a permutation, and for numbers that were renamed."""
 MANY = 4
 """Values of a column of numbers that must have changed places for a permutation to be told without a price."""
+ORDERED = 8
+"""Numbers from which on it is asked how far each of them was moved."""
 MIN_CODES = 3
 """Values of a column of numbers that must have been renamed for it to be told without a price."""
 MIN_MOVED = 0.05
@@ -230,9 +232,19 @@ def _find_permutation(case: Case, pair: Pair) -> Found | None:
     # Two values that trade places may as well be a habit that turned: undoing it has to bring points back.
     clear = met.informative(same) and met.agrees(mapping) and after < 0.25 * before
     exact = len(levels) > 2 and clear
+    if pair.numeric and _moved_a_little(mapping, levels):
+        return None
     if pair.numeric:  # numbers change company when the world does; a shuffle of many of them is no such change
         exact = exact and len(mapping) >= MANY and after < 0.15 * before
     return mapping, exact, "permuted"
+
+
+def _moved_a_little(mapping: dict[str, str], levels: list[str]) -> bool:
+    """Whether numbers stand in for near ones, as counts and ages do when the world moves; codes that were shuffled stand
+    anywhere, on average a third of the levels away."""
+    place = {level: i for i, level in enumerate(sorted(levels, key=float))}
+    apart = [abs(place[new] - place[old]) for new, old in mapping.items()]
+    return len(levels) >= ORDERED and float(np.mean(apart)) < len(levels) / 6
 
 
 def _assign(met: CategoryProfiles, old: list[str], new: list[str]) -> dict[str, str]:

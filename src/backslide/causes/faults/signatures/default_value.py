@@ -22,7 +22,7 @@ import polars as pl
 
 from backslide.case import Case
 from backslide.causes.columns import edit
-from backslide.causes.columns.remainder import is_usual
+from backslide.causes.columns.remainder import AHEAD, is_usual
 from backslide.causes.faults.base import Hypothesis, scenario_with
 from backslide.causes.faults.column_signature import LostValues
 from backslide.contracts import say
@@ -41,6 +41,9 @@ NEW_SHARE = 0.002
 """A value under this share before counts as new."""
 FEW = 30
 """Reference rows with the value from which on they tell where it belongs."""
+STRETCHES = 5
+RANGE_OF_NOISE = 2.33
+"""Standard deviations between the largest and the smallest of five normal draws, on average."""
 UNNATURAL = 0.6
 """Share of the filled-in rate that must also appear where the other columns speak against the value."""
 
@@ -63,6 +66,8 @@ class DefaultValue(LostValues):
         before, after = (float(np.mean(t[t != MISSING] == text)) for t in pair.texts)
         rate = (after - before) / max(1 - before, 1e-9)
         if not _rest_unchanged(pair, text, rate) or not _unnatural(case, pair, text, rate):
+            return
+        if after - before <= AHEAD * _usual_range(pair, text):
             return
         rows, shown = pair.texts[1] == text, text if pair.numeric else repr(text)
         yield self.hypothesis(
@@ -102,6 +107,20 @@ def _find_rise(pair: Pair) -> str | None:
     # What stands in for values leaves every other one rarer. Several that rise are a rounding, other codes, or other rows.
     rose = (k for k in cur if k != text and cur[k] / n_cur - ref.get(k, 0) / n_ref >= ALSO * rise)
     return None if any(proportion_z(ref.get(k, 0), n_ref, cur[k], n_cur) >= ALSO_Z for k in rose) else text
+
+
+def _usual_range(pair: Pair, text: str) -> float:
+    """How far apart the value's shares lie among consecutive stretches of the reference, beyond noise; 0 without days."""
+    if pair.days is None or len(pair.days) != len(pair.reference):
+        return 0.0
+    hit, days = pair.texts[0] == text, pair.days
+    stretch = np.searchsorted(np.quantile(days, np.arange(1, STRETCHES) / STRETCHES), days, "right")
+    rows = np.bincount(stretch, minlength=STRETCHES)
+    shares = np.bincount(stretch, hit, minlength=STRETCHES)[rows >= FEW] / rows[rows >= FEW]
+    if len(shares) < 2:
+        return 0.0
+    noise = RANGE_OF_NOISE * float(np.sqrt(hit.mean() * (1 - hit.mean()) / rows[rows >= FEW].mean()))
+    return max(float(np.ptp(shares)) - noise, 0.0)
 
 
 def _rest_unchanged(pair: Pair, text: str, rate: float) -> bool:
