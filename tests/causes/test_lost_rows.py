@@ -115,3 +115,15 @@ def test_nothing_is_lost_where_only_traffic_changes(share):
 def test_without_times_nothing_is_said():
     reference, current = months(7)
     assert losses_in(diagnosed(reference, current.filter(pl.col("channel") != "web"), timestamp=None)) == []
+
+
+def test_a_column_that_is_one_value_because_the_other_rows_are_lost_is_not_frozen():
+    """The phone is the only channel left, with as many rows a day as ever: the rows of the others are lost."""
+    reference, current = months(3)
+    left = current.filter(pl.col("channel") == "phone")
+    found = diagnosed(reference, left)
+    kinds = [c.kind for c in (*found.causes, *found.harmless)]
+    assert CauseKind.LOST_ROWS in kinds
+    assert CauseKind.FROZEN_FEATURE not in kinds
+    frozen = diagnosed(reference, current.with_columns(channel=pl.lit("phone")))
+    assert CauseKind.FROZEN_FEATURE in [c.kind for c in (*frozen.causes, *frozen.harmless, *frozen.suspects)]

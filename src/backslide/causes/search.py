@@ -184,13 +184,18 @@ def _with_suspects(found: Explanation, bench: PricingBench, tried: list[Fault], 
 
 
 def _with_traffic(found: Explanation, bench: PricingBench, known: list[Fault], scale: Scale) -> Explanation:
-    """The explanation with rows that came several times or no longer, beside faults that are ``known``."""
+    """The explanation with rows that came several times or no longer, beside faults that are ``known``; a column that is one
+    value on every row because the rows with others are lost has no fault of its own."""
     features = {feature for fault in known for feature in fault.features}
+    frozen = {f for fault in known if fault.kind == CauseKind.FROZEN_FEATURE for f in fault.features}
     copies, notes = _attempt("copies of rows", lambda: find_duplicated_rows(bench, features))
-    losses, more = _attempt("lost rows", lambda: find_lost_rows(bench, features))
+    losses, more = _attempt("lost rows", lambda: find_lost_rows(bench, features - frozen, frozen))
     changes, notes = (*copies, *losses), [*notes, *more]
     harmful = [change for change in changes if materiality.matters(change, scale)]
     harmless = [change for change in changes if not materiality.matters(change, scale)]
+    lost = {feature for loss in losses for feature in loss.features}
+    own = [tuple(f for f in side if not lost & set(f.features)) for side in (found.faults, found.harmless)]
+    found = replace(found, faults=own[0], harmless=own[1])
     return replace(found, traffic=tuple(harmful), harmless_traffic=tuple(harmless), notes=(*found.notes, *notes))
 
 

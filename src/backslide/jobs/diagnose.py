@@ -6,6 +6,7 @@ Read it as a straight line: settings -> windows -> case -> checks -> verdict -> 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ from backslide.jobs.prelude import Models, Progress, load_models, merge_settings
 from backslide.jobs.pushdown import pushed_windows
 from backslide.jobs.stored_diagnosis import diagnose_stored, window_period
 from backslide.jobs.upstream import name_upstream, open_lineage
-from backslide.jobs.verdict import Judgement, detectable, judge
+from backslide.jobs.verdict import Judgement, detectable, headline_verdict, judge
 from backslide.jobs.waterfall import waterfall
 from backslide.jobs.windows import find_windows
 from backslide.playbook.drift.embedding.embedding_columns import check_functions
@@ -124,13 +125,56 @@ def _diagnose_case(
     first = len(case.notes)
     checks = CheckRun(case, progress, quick=quick)
     judgement, request = consult(case, judge(case), ask)
-    subject = case if judgement.segment is None else case.within(judgement.segment)
-    explanation = find_causes(subject, judgement.target, degraded=judgement.verdict.bad, progress=progress)
+    judgement, subject, explanation = _explained(case, judgement, progress)
     outcomes = checks.finish()
     case.notes[first:] = sorted(case.notes[first:])  # the same whoever came upon it first
     diagnosis = _diagnosis(case, subject, judgement, explanation, outcomes)
     unsure = diagnosis.verdict == Verdict.INCONCLUSIVE  # a cause may have decided it
     return diagnosis.model_copy(update={"label_request": request if unsure else None})
+
+
+def _explained(case: Case, judgement: Judgement, progress: Progress | None) -> tuple[Judgement, Case, Explanation]:
+    """The judgement, the rows that it is about, and their explanation.
+
+    Where only a part got worse for certain, and no fault is what cost it most, what is wrong for certain may have cost the whole,
+    which the days are too noisy to show: then the whole is what is explained.
+    """
+    subject = case if judgement.segment is None else case.within(judgement.segment)
+    found = find_causes(subject, judgement.target, degraded=judgement.verdict.bad, progress=progress)
+    certain = found.own_change is not None or any(fault.exact for fault in (*found.faults, *found.harmless))
+    first = next(iter(Presenter(subject, judgement.target, found, ()).causes()), None)
+    by_the_world = first is None or first.kind.family == "the world"
+    whole_asked = judgement.verdict == Verdict.DEGRADED_IN_PART and by_the_world
+    if not whole_asked or not (certain or found.traffic or found.harmless_traffic):
+        return judgement, subject, found
+    headline = replace(
+        judgement,
+        verdict=headline_verdict(case, judgement.change) if judgement.change is not None else Verdict.INCONCLUSIVE,
+        target=case.metric,
+        target_change=judgement.change,
+        parts=(),
+        segment=None,
+    )
+    whole = find_causes(case, case.metric, degraded=False, progress=progress)
+    causes = Presenter(case, case.metric, whole, ()).causes()
+    if _verdict(case, case, headline, whole, causes) == Verdict.DEGRADED:
+        return headline, case, whole
+    return judgement, subject, found
+
+
+def _verdict(
+    case: Case, subject: Case, judgement: Judgement, explanation: Explanation, causes: tuple[Cause, ...]
+) -> Verdict:
+    return materiality.verdict_with(
+        causes,
+        judgement.verdict,
+        judgement.change,
+        materiality.Scale(judgement.target, None, case.problem.min_effect),
+        labels=case.has_labels,
+        needs_proof=judgement.needs_proof,
+        artefact=explanation.proving,
+        answers_lost=answers_lost(subject),
+    )
 
 
 def _replayable(model: Any, opened: WindowPair, settings: Settings) -> tuple[Any, list[str]]:
@@ -218,16 +262,7 @@ def _causes(
         causes = (*causes, *find_suspects(subject, causes, change))
     if judgement.segment is not None:
         causes, harmless = (restrict_to_segment(some, judgement.segment, case, subject) for some in (causes, harmless))
-    verdict = materiality.verdict_with(
-        causes,
-        judgement.verdict,
-        judgement.change,
-        materiality.Scale(judgement.target, None, case.problem.min_effect),
-        labels=case.has_labels,
-        needs_proof=judgement.needs_proof,
-        artefact=explanation.proving,
-        answers_lost=answers_lost(subject),
-    )
+    verdict = _verdict(case, subject, judgement, explanation, causes)
     labelled = case.current.window.labelled > 0
     named, doubted, harmless = materiality.name_causes(verdict, causes, harmless, current_labels=labelled)
     unsure = verdict.bad or verdict == Verdict.INCONCLUSIVE

@@ -22,6 +22,8 @@ AS_LOST = (0.7, 1.3)
 """Cost of doing an unspecific fault to the reference over what was lost, within which it may be what was done."""
 MAY_Z = 1.0
 """Standard errors from which the price of a certain fault is worth a suspicion where no label can tell more."""
+LIKELY_Z = 1.64
+"""Standard errors (one-sided 5 %) from which the price of a proven change is its likely harm."""
 MATERIAL = 0.25
 """Share of ``min_effect`` under which a fault that is there counts as harmless."""
 AGREE = (0.5, 1.5)
@@ -40,6 +42,14 @@ UNPRICED_ROWS = 0.05
 """Share of the rows that a fault must hit to be named though nothing can price it."""
 BY_THE_WORLD = (CauseKind.UNSEEN_CATEGORY, CauseKind.MISSING_VALUES)
 """Kinds that come with growth as well, so that they are named by their price alone."""
+ONLY_BY_PRICE = (
+    CauseKind.UNRECOGNISED_FAULT,
+    CauseKind.COVARIATE_SHIFT,
+    CauseKind.LABEL_SHIFT,
+    CauseKind.CONCEPT_DRIFT,
+)
+"""Kinds that nothing but their price speaks for."""
+Z95 = 1.96
 MIN_SHIFT_ROWS = 200
 """Labelled rows of each window under which inputs and relation are not told apart."""
 
@@ -108,15 +118,20 @@ class PricedCause(Protocol):
 def matters(fault: PricedCause, scale: Scale) -> bool:
     """Whether a fault that stands is a cause rather than harmless: its harm is clear of zero and not negligible.
 
-    Without labels, also where a fault that is there for certain would by its best estimate do harm that counts: that is a reason
-    to look, as a price within its noise is no proof that it costs nothing.
+    Also where a fault that is there for certain would by its best estimate do harm that counts, as a price within its noise is
+    no proof that it costs nothing: without labels, where it is the reason to look, and unless the metric rose for certain.
     """
     points = fault.points
     if points is None:
         return False
     if points.clear and scale.harm(points) >= MATERIAL * scale.min_effect:
         return True
-    return scale.change is None and fault.exact and scale.harm(points) >= scale.min_effect and abs(points.z) >= MAY_Z
+    if not fault.exact or scale.harm(points) < scale.min_effect:
+        return False
+    if scale.change is None:
+        return abs(points.z) >= MAY_Z
+    rose = scale.change.clear and scale.harm(scale.change) < 0
+    return not rose and abs(points.z) >= LIKELY_Z
 
 
 def unpriced_matters(fault: Fault, scale: Scale) -> bool:
@@ -124,8 +139,7 @@ def unpriced_matters(fault: Fault, scale: Scale) -> bool:
     and what it did cannot be told from what the world did."""
     if fault.points is not None or not fault.exact or fault.kind in BY_THE_WORLD:
         return False
-    fell = scale.change is not None and scale.change.clear and scale.harm(scale.change) >= scale.min_effect
-    return fell and float(fault.rows.mean()) >= UNPRICED_ROWS
+    return _fell(scale) and float(fault.rows.mean()) >= UNPRICED_ROWS
 
 
 def unrecognised_stands(fault: Fault, rest: Effect, scale: Scale) -> bool:
@@ -185,10 +199,21 @@ def asks_for_lag(rest: Effect | None, scale: Scale) -> bool:
 
 def own_change_matters(effect: Effect | None, scale: Scale, *, current_labels: bool) -> bool:
     """Whether a proven change of our own is a cause: it moved the metric either way, as one that helped belongs in the sum too;
-    or nothing can price it before current labels come."""
+    or nothing can price it before current labels come.
+
+    That it happened is proven, so where the metric fell for certain, a price that counts is a reason to look though days differ
+    by as much.
+    """
     if effect is None:
         return not current_labels
-    return effect.clear and abs(effect.value) >= MATERIAL * scale.min_effect
+    if effect.clear:
+        return abs(effect.value) >= MATERIAL * scale.min_effect
+    return _fell(scale) and scale.harm(effect) >= scale.min_effect and abs(effect.z) >= LIKELY_Z
+
+
+def _fell(scale: Scale) -> bool:
+    """Whether the metric fell, clear of zero, by what matters."""
+    return scale.change is not None and scale.change.clear and scale.harm(scale.change) >= scale.min_effect
 
 
 def asks_for_shift(rest: Effect, scale: Scale, rows: int) -> bool:
@@ -272,6 +297,17 @@ def _both_harm(cause: Cause) -> bool:
     return back.low > 0 and done.low * done.high > 0
 
 
+def _restores(cause: Cause) -> bool:
+    """Whether undoing a fault of the pipeline, which growth does not bring, pays by so many standard errors that it need not be
+    done to other rows to be believed."""
+    back = cause.repair.points_back if cause.repair is not None else None
+    if back is None or back.low is None or back.high is None or cause.kind in (*BY_THE_WORLD, *ONLY_BY_PRICE):
+        return False
+    return cause.confidence.rank >= Confidence.SUPPORTED.rank and 2 * Z95 * back.estimate >= GAIN_Z * (
+        back.high - back.low
+    )
+
+
 def _proves(cause: Cause, change: Change | None, scale: Scale, *, labels: bool, unanswered: bool) -> bool:
     if cause.points is None:
         return False
@@ -284,7 +320,7 @@ def _proves(cause: Cause, change: Change | None, scale: Scale, *, labels: bool, 
         return fell and harm(cause.points.estimate) >= floor
     back = cause.repair.points_back if cause.repair is not None else None
     # Where the metric did not fall at all, a repair that alone tells of harm may undo what the world did for the better.
-    sure = fell or cause.confidence.rank >= Confidence.VERIFIED.rank or _both_harm(cause)
+    sure = fell or cause.confidence.rank >= Confidence.VERIFIED.rank or _both_harm(cause) or _restores(cause)
     if sure and back is not None and back.low is not None and back.low > 0 and back.estimate >= floor:
         return True
     # What no repair restores is priced by doing it to the same reference rows: as paired, and evidence as long as the change

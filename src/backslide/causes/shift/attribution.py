@@ -20,6 +20,9 @@ TIED = 0.6
 NAMED = 4
 """Features or classes that a cause names at most."""
 
+MOVED_MOST = 2
+"""Of them where only how far they moved speaks for them."""
+
 Rows = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
@@ -35,8 +38,9 @@ def coded(pair: Pair, rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64],
     return codes[0], codes[1], rest + 1
 
 
-def moved_features(bench: PricingBench, p: Populations, parts: Split) -> tuple[str, ...]:
-    """Columns whose own move explains at least a quarter of the inputs' part, most significant first."""
+def moved_features(bench: PricingBench, p: Populations, parts: Split, *, priced: bool = True) -> tuple[str, ...]:
+    """Columns whose own move explains at least a quarter of the inputs' part, most significant first; those that moved most where
+    that part can hardly be ``priced``, as rows that are not there cannot be given more weight."""
     case, value, harm = bench.case, bench.target.value, bench.target.harm
     rows = (bench.rows(case.reference), bench.rows(case.current))
     before = float(value(p.s_g.sum(0)))
@@ -52,6 +56,8 @@ def moved_features(bench: PricingBench, p: Populations, parts: Split) -> tuple[s
     adjusted = holm([f[1] for f in found])
     significant = [f for f, q in zip(found, adjusted, strict=True) if q < 0.01]
     significant.sort(key=lambda f: -f[2])
+    if not priced:
+        return tuple(f[0] for f in significant[:MOVED_MOST])
     strong = [f for f in significant if f[3] >= 0.25 * harm(parts.inputs.value)]
     return tuple(f[0] for f in (strong or significant[:1])[:NAMED])
 

@@ -98,14 +98,32 @@ def find_shifts(
         return [by_label if by_inputs is None else by_inputs]
     local = find_local_drift(bench, p, rows_lost)
     if parts is None or parts.domain.outside > MAX_FOREIGN:
-        # Few current rows are like reference rows: what sets one segment apart from the others of its days can be told, and what
-        # the relation did to those few; not what the inputs did.
-        if local is not None and _counts(bench, local.effect, drop):
-            return [_drift_of(local)]
-        common = parts is not None and parts.domain.overlap >= doubly_robust.MIN_ESS
-        return _concept_drift(bench, p, drop, parts, None) if parts is not None and common else []
+        return _among_strangers(bench, p, drop, parts, local)
     found = [*_covariate_shift(bench, p, drop, parts), *_concept_drift(bench, p, drop, parts, local)]
     return sorted(found, key=lambda cause: -bench.target.harm(cause.effect.value))
+
+
+def _among_strangers(
+    bench: PricingBench, p: Populations, drop: Effect, parts: Split | None, local: LocalDrift | None
+) -> list[WorldChange]:
+    """Where few current rows are like reference rows: what sets one segment apart from the others of its days can be told, and
+    what the relation did to the rows that are alike. That the others are inputs the reference never held is a fact, and the
+    first to look at where nothing surer is found; what that cost can hardly be told."""
+    segment = [_drift_of(local)] if local is not None and _counts(bench, local.effect, drop) else []
+    if parts is None or (local is not None and segment and not local.usual):
+        return segment
+    common = parts.domain.overlap >= doubly_robust.MIN_ESS
+    found = _covariate_shift(bench, p, drop, parts)
+    found += segment or (_concept_drift(bench, p, drop, parts, None) if common else [])
+    harm = bench.target.harm
+    if all(change.kind != CauseKind.COVARIATE_SHIFT for change in found) and (
+        harm(parts.inputs.value) >= COVARIATE_SHARE * harm(drop.value)
+    ):
+        strange = f"{say.percent(parts.domain.outside)} of the current rows lie outside what the reference holds"
+        caveat = f"{strange}, so what their inputs cost can hardly be told"
+        named = moved_features(bench, p, parts, priced=False)
+        found.append(WorldChange(CauseKind.COVARIATE_SHIFT, parts.inputs, named, (), Confidence.SUSPECTED, caveat))
+    return sorted(found, key=lambda cause: -harm(cause.effect.value))
 
 
 def find_segment_drift(

@@ -18,7 +18,7 @@ that is not a matter of one column.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,10 +89,13 @@ class _LostSegment:
         return float(self.reference.mean())
 
 
-def find_lost_rows(bench: PricingBench, leave_out: Iterable[str] = ()) -> list[TrafficChange]:
-    """The segment that stopped coming, with its price; ``leave_out``: columns that have a fault."""
+def find_lost_rows(
+    bench: PricingBench, leave_out: Iterable[str] = (), frozen: Collection[str] = ()
+) -> list[TrafficChange]:
+    """The segment that stopped coming, with its price; ``leave_out``: columns that have a fault, ``frozen``: those with one value
+    now, of which only fewer rows a day say that the others are lost."""
     case = bench.case
-    loss = max(_losses(case, {*leave_out, *time_columns(case)}), key=lambda one: one.share, default=None)
+    loss = max(_losses(case, {*leave_out, *time_columns(case)}, frozen), key=lambda one: one.share, default=None)
     if loss is None:
         return []
     expected = loss.share / (1 - loss.share) * float((~loss.current).sum())
@@ -143,16 +146,15 @@ def _injection(bench: PricingBench, loss: _LostSegment) -> Effect | None:
     return as_current(bench, effect_between(bench, whole, without))
 
 
-def _losses(case: Case, leave_out: set[str]) -> Iterator[_LostSegment]:
+def _losses(case: Case, leave_out: set[str], frozen: Collection[str]) -> Iterator[_LostSegment]:
     """Segments of which hardly a row came, while the others came as usual."""
     if any(side.blocks is None or len(np.unique(side.blocks)) < LEAST_DAYS for side in case.sides):
         return
     for levels in _levels(case, leave_out):
         gone = _gone(case, levels.reference, levels.current, len(levels.texts))
         if gone.any():
-            yield from _read(
-                case, levels.column, levels.expression([int(i) for i in np.flatnonzero(gone)]), levels=True
-            )
+            expression = levels.expression([int(i) for i in np.flatnonzero(gone)])
+            yield from _read(case, levels.column, expression, levels=levels.column not in frozen)
     for name, pair in case.pairs.items():
         if name not in leave_out and pair.numeric and not _has_levels(pair):
             yield from _lost_range(case, pair)

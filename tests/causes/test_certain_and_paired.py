@@ -1,0 +1,120 @@
+"""What is certain carries the verdict where the days, or a world that became easier, hide what it costs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+import worlds
+from backslide.causes.pricing import materiality
+from backslide.causes.pricing.materiality import Scale
+from backslide.causes.search import Explanation
+from backslide.causes.shift import shifts
+from backslide.contracts.cause import CauseKind, Confidence
+from backslide.contracts.diagnosis import Verdict
+from backslide.jobs import diagnose as job
+from backslide.jobs.verdict import Judgement, class_metric, judge
+from backslide.playbook import scenarios
+from backslide.playbook.base import Scenario
+from backslide.stats.change.effect import Effect
+from backslide.stats.metrics.metric import METRICS
+
+ACCURACY = METRICS["accuracy"]
+
+
+def effect(value: float, error: float) -> Effect:
+    return Effect(value, value + error * np.random.default_rng(1).standard_normal(400))
+
+
+def turned(frame: pl.DataFrame, share: float, seed: int) -> pl.DataFrame:
+    """Some labels the other way round."""
+    hit = pl.Series(np.random.default_rng(seed).random(frame.height) < share)
+    other = pl.when(pl.col("label") == "yes").then(pl.lit("no")).otherwise(pl.lit("yes"))
+    return frame.with_columns(label=pl.when(hit).then(other).otherwise(pl.col("label")))
+
+
+@pytest.mark.parametrize("artefact", [scenarios.TrueModel(), None])
+def test_a_fault_that_a_better_world_hides_is_named(artefact):
+    """Labels became cleaner by more than the unit change of a tenth of the rows costs."""
+    reference, current = worlds.two_months(np.random.default_rng(3), 6000)
+    hit = pl.Series(np.random.default_rng(4).random(current.height) < 0.1)
+    broken = current.with_columns(income=pl.when(hit).then(pl.col("income") * 12).otherwise(pl.col("income")))
+    served = scenarios.rescored(broken)
+    scenario = Scenario(turned(reference, 0.2, 5), turned(served, 0.15, 6), worlds.BARE, artefact, "")
+    diagnosis = worlds.causes_of(scenario)
+    first = diagnosis.causes[0]
+    assert (first.kind, first.features) == (CauseKind.UNIT_CHANGE, ("income",))
+    assert worlds.accuracy(scenario.current) > worlds.accuracy(scenario.reference)
+    assert diagnosis.verdict in (Verdict.DEGRADED, Verdict.IMPROVED)
+
+
+def test_a_proven_change_of_ours_counts_by_its_best_estimate_only_where_the_metric_fell():
+    unclear = effect(-0.03, 0.0175)
+    assert not unclear.clear
+    fell, rose = (Scale(ACCURACY, effect(sign * 0.08, 0.01), 0.01) for sign in (-1, 1))
+    assert materiality.own_change_matters(unclear, fell, current_labels=True)
+    assert not materiality.own_change_matters(unclear, rose, current_labels=True)
+    assert not materiality.own_change_matters(effect(-0.005, 0.004), fell, current_labels=True)
+    assert not materiality.own_change_matters(effect(-0.02, 0.02), fell, current_labels=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "exact", "error", "matters"),
+    [
+        (-0.05, True, 0.0175, True),
+        (0.05, True, 0.0175, False),
+        (-0.05, False, 0.0175, False),
+        (-0.05, True, 0.03, False),
+    ],
+)
+def test_a_certain_fault_whose_price_is_within_its_noise_is_not_called_harmless(change, exact, error, matters):
+    fault: Any = SimpleNamespace(points=effect(-0.03, error), exact=exact)
+    assert materiality.matters(fault, Scale(ACCURACY, effect(change, 0.01), 0.01)) == matters
+
+
+@pytest.mark.parametrize(("inputs", "named"), [(-0.05, True), (-0.005, False), (0.02, False)])
+def test_inputs_that_the_reference_never_held_are_a_suspicion_where_nothing_surer_is_found(inputs, named, monkeypatch):
+    monkeypatch.setattr(shifts, "moved_features", lambda *_, **__: ("income", "age"))
+    bench: Any = SimpleNamespace(target=ACCURACY)
+    domain = SimpleNamespace(outside=0.7, overlap=20.0, supported=False)
+    parts: Any = SimpleNamespace(
+        inputs=effect(inputs, 0.04), relation=effect(-0.01, 0.04), domain=domain, supported=False
+    )
+    none: Any = None
+    found = shifts._among_strangers(bench, none, effect(-0.08, 0.01), parts, None)
+    assert [change.kind for change in found] == ([CauseKind.COVARIATE_SHIFT] if named else [])
+    assert all(change.confidence == Confidence.SUSPECTED and "70.0%" in change.caveat for change in found)
+
+
+def test_a_fault_that_cost_the_whole_is_priced_in_the_whole_where_only_a_part_is_sure_to_be_worse(monkeypatch):
+    """Days too noisy for the headline, and one class that got worse for certain, by which the unit change cannot be told."""
+    reference, current = worlds.two_months(np.random.default_rng(7), 4000)
+    hit = pl.Series(np.random.default_rng(8).random(current.height) < 0.3)
+    broken = current.with_columns(income=pl.when(hit).then(pl.col("income") * 12).otherwise(pl.col("income")))
+    scenario = Scenario(reference, scenarios.rescored(broken), worlds.BARE, scenarios.TrueModel(), "")
+
+    def of_a_class(case: Any) -> Judgement:
+        whole = judge(case)
+        target = class_metric("f1", 0, case.problem.classes[0])
+        return Judgement(Verdict.DEGRADED_IN_PART, whole.change, target, case.change(target), (), ())
+
+    real = job.find_causes
+
+    def not_by_the_class(case: Any, target: Any, **how: Any) -> Explanation:
+        found = real(case, target, **how)
+        return found if target is case.metric else replace(found, faults=(), harmless=found.faults)
+
+    monkeypatch.setattr(job, "judge", of_a_class)
+    monkeypatch.setattr(job, "find_causes", not_by_the_class)
+    monkeypatch.setattr(job, "headline_verdict", lambda case, change: Verdict.INCONCLUSIVE)
+    diagnosis = worlds.causes_of(scenario)
+    assert diagnosis.verdict == Verdict.DEGRADED
+    first = diagnosis.causes[0]
+    assert (first.kind, first.features) == (CauseKind.UNIT_CHANGE, ("income",))
+    truth = worlds.accuracy(scenario.current) - worlds.accuracy(current)
+    assert first.points.low <= truth <= first.points.high
