@@ -89,6 +89,10 @@ def test_nothing_is_followed_that_is_not_named_and_the_budget_is_one(tmp_path: P
     }
     assert sum(s.share_of_budget for s in named.streams) == pytest.approx(1.0)
     assert any("nothing to follow of one" in note for note in named.notes)
+    beside = config(tmp_path, frame, watch={"features": ["branch"]}, model={"features": ["income", "age"]})
+    assert "share:branch=a" in {
+        s.name for s in watch(beside, replay=True, as_of=moment(20)).streams
+    }  # no model sees it
     fewer = config(tmp_path, frame, watch={"features": ["*"], "leave_out": ["spread:*", "share:*"]})
     kinds = [s.kind for s in watch(fewer, replay=True, as_of=moment(20)).streams]
     assert kinds.count("level") == 2

@@ -40,8 +40,8 @@ class NumberScale:
 
     @classmethod
     def of(cls, values: Floats) -> NumberScale | None:
-        """Of the reference's values; None where they are all one."""
-        values = values[~np.isnan(values)]
+        """Of the reference's finite values; None where they are all one."""
+        values = values[np.isfinite(values)]
         if not len(values):
             return None
         first, lower, upper, last = np.quantile(values, [TAIL, 0.25, 0.75, 1 - TAIL], method="inverted_cdf")
