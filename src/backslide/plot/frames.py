@@ -14,80 +14,29 @@ if TYPE_CHECKING:
     from backslide.contracts.diagnosis import Diagnosis
     from backslide.contracts.finding import Estimate, Finding, Outcome
 
-_TEXTS: Any = pl.List(pl.String)
-CAUSES = pl.Schema(
-    {
-        "rank": pl.Int64,
-        "kind": pl.String,
-        "features": _TEXTS,
-        "classes": _TEXTS,
-        "segment": pl.String,
-        "points": pl.Float64,
-        "low": pl.Float64,
-        "high": pl.Float64,
-        "unit": pl.String,
-        "confidence": pl.String,
-        "points_back": pl.Float64,
-        "points_injected": pl.Float64,
-        "share_of_rows": pl.Float64,
-        "since": pl.String,
-        "until": pl.String,
-        "harmless": pl.Boolean,
-        "suspect": pl.Boolean,
-        "summary": pl.String,
-        "next_step": pl.String,
-        "evidence": _TEXTS,
-    }
-)
-FINDINGS = pl.Schema(
-    {
-        "code": pl.String,
-        "title": pl.String,
-        "step": pl.String,
-        "subject": pl.String,
-        "severity": pl.String,
-        "estimate": pl.Float64,
-        "low": pl.Float64,
-        "high": pl.Float64,
-        "unit": pl.String,
-        "p_value": pl.Float64,
-        "detectable": pl.Float64,
-        "basis": pl.String,
-        "since": pl.String,
-        "summary": pl.String,
-    }
-)
+_TYPES: dict[str, Any] = {
+    **dict.fromkeys(("rank", "rows"), pl.Int64),
+    **dict.fromkeys(("features", "classes", "evidence"), pl.List(pl.String)),
+    **dict.fromkeys(("harmless", "suspect", "open"), pl.Boolean),
+    **dict.fromkeys(
+        ("points", "points_back", "points_injected", "share_of_rows", "estimate", "low", "high"), pl.Float64
+    ),
+    **dict.fromkeys(("p_value", "detectable", "value", "expected", "change"), pl.Float64),
+}
+"""The type of a column by its name, in whatever frame it stands; all others are texts."""
 
 
-STREAMS = pl.Schema(
-    {
-        "stream": pl.String,
-        "kind": pl.String,
-        "period": pl.String,
-        "value": pl.Float64,
-        "expected": pl.Float64,
-        "low": pl.Float64,
-        "high": pl.Float64,
-        "rows": pl.Int64,
-    }
+def _schema(columns: str) -> pl.Schema:
+    return pl.Schema({name: _TYPES.get(name, pl.String) for name in columns.split()})
+
+
+CAUSES = _schema(
+    "rank kind features classes segment points low high unit confidence points_back points_injected share_of_rows since until "
+    "harmless suspect summary next_step evidence"
 )
-INCIDENTS = pl.Schema(
-    {
-        "incident": pl.String,
-        "open": pl.Boolean,
-        "stream": pl.String,
-        "kind": pl.String,
-        "level": pl.String,
-        "began": pl.String,
-        "raised": pl.String,
-        "known_on": pl.String,
-        "closed": pl.String,
-        "change": pl.Float64,
-        "low": pl.Float64,
-        "high": pl.Float64,
-        "sentence": pl.String,
-    }
-)
+FINDINGS = _schema("code title step subject severity estimate low high unit p_value detectable basis since summary")
+STREAMS = _schema("stream kind period value expected low high rows")
+INCIDENTS = _schema("incident open stream kind level began raised known_on closed change low high sentence")
 
 
 def frame(answer: Diagnosis | WatchReport, rows: str) -> pl.DataFrame:

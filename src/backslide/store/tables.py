@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     Boolean,
@@ -16,286 +18,126 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
+from sqlalchemy.schema import SchemaItem
 
 metadata = MetaData()
 
-books = Table(
-    "books",
-    metadata,
-    Column("book", String(64), primary_key=True),
-    Column("model", Text, nullable=False),
-    Column("settings", JSON, nullable=False),
-    Column("reference", JSON),
-    Column("told_through", Integer),
-    Column("created", DateTime, nullable=False),
-)
+_TYPES: dict[str, Any] = {
+    column: kind
+    for kind, columns in (
+        (Boolean, "open"),
+        (DateTime, "created frozen changed started finished marked acknowledged seen expires revoked used at"),
+        (Float, "share"),
+        (Integer, "told_through number place attempts id part"),
+        (JSON, "settings reference sums finding covers report thread request result scopes detail snapshot"),
+        (JSON, "card brief features loss data points document"),
+        (String(10), "until"),
+        (String(16), "kind status mark token"),
+        (String(255), "stream"),
+        (String(32), "receiver job action began known_on closed"),
+        (String(64), "book incident period worker digest csrf lease holder"),
+        (String(8), "level"),
+    )
+    for column in columns.split()
+}
+"""The type of a column by its name, in whatever table it stands; all others are texts of any length."""
+
+
+def _table(name: str, key: str, needed: str, optional: str = "", *more: SchemaItem, **types: Any) -> Table:
+    """A table with the columns of its key, those that must have a value, and the rest; ``types`` where they differ here."""
+
+    def columns(names: str, **facts: Any) -> list[Column[Any]]:
+        return [Column(column, types.get(column, _TYPES.get(column, Text)), **facts) for column in names.split()]
+
+    return Table(
+        name, metadata, *columns(key, primary_key=True), *columns(needed, nullable=False), *columns(optional), *more
+    )
+
+
+books = _table("books", "book", "model settings created", "reference told_through")
 """A model under one set of settings: what was learned of its reference."""
 
-periods = Table(
-    "periods",
-    metadata,
-    Column("book", String(64), primary_key=True),
-    Column("kind", String(16), primary_key=True),
-    Column("number", Integer, primary_key=True),
-    Column("sums", JSON, nullable=False),
-    Column("frozen", DateTime, nullable=False),
-)
+periods = _table("periods", "book kind number", "sums frozen")
 """Sums of each period, never changed."""
 
-findings = Table(
-    "findings",
-    metadata,
-    Column("book", String(64), primary_key=True),
-    Column("incident", String(64), primary_key=True),
-    Column("finding", JSON, nullable=False),
-    Column("created", DateTime, nullable=False),
-)
+findings = _table("findings", "book incident", "finding created")
 """Diagnoses of incidents."""
 
-messages = Table(
-    "messages",
-    metadata,
-    Column("book", String(64), primary_key=True),
-    Column("incident", String(64), primary_key=True),
-    Column("kind", String(16), primary_key=True),
-    Column("period", String(64), primary_key=True),
-    Column("place", Integer, nullable=False),
-    Column("title", Text, nullable=False),
-    Column("body", Text, nullable=False),
-    Column("status", String(16), nullable=False),
-    Column("attempts", Integer, nullable=False),
-    Column("error", Text),
-    Column("created", DateTime, nullable=False),
-    Column("changed", DateTime, nullable=False),
-)
+messages = _table("messages", "book incident kind period", "place title body status attempts created changed", "error")
 """What is to be told, and what became of it."""
 
-mutes = Table(
-    "mutes",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("model", Text, nullable=False),
-    Column("pattern", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("until", String(10)),
-    Column("created", DateTime, nullable=False),
-)
+mutes = _table("mutes", "id", "model pattern reason created", "until")
 
-runs = Table(
-    "runs",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("book", String(64), nullable=False),
-    Column("started", DateTime, nullable=False),
-    Column("finished", DateTime),
-    Column("status", String(16)),
-    Column("summary", Text),
-)
+runs = _table("runs", "id", "book started", "finished status summary")
 
-incidents = Table(
+incidents = _table(
     "incidents",
-    metadata,
-    Column("model", Text, primary_key=True),
-    Column("incident", String(64), primary_key=True),
-    Column("number", Integer, nullable=False),
-    Column("mark", String(16)),
-    Column("note", Text),
-    Column("covers", JSON),
-    Column("marked", DateTime),
-    Column("created", DateTime, nullable=False),
-    Column("owner", Text),
-    Column("acknowledged", DateTime),
+    "model incident",
+    "number created",
+    "mark note covers marked owner acknowledged",
     UniqueConstraint("model", "number", name="incident_number"),
 )
 """Numbers of incidents, and what people said of them. They are of the model: other settings do not change what somebody knows."""
 
-reports = Table(
-    "reports",
-    metadata,
-    Column("book", String(64), primary_key=True),
-    Column("model", Text, nullable=False),
-    Column("report", JSON, nullable=False),
-    Column("changed", DateTime, nullable=False),
-)
+reports = _table("reports", "book", "model report changed")
 """The answer of the last look."""
 
-threads = Table(
-    "threads",
-    metadata,
-    Column("book", String(64), primary_key=True),
-    Column("incident", String(64), primary_key=True),
-    Column("receiver", String(32), primary_key=True),
-    Column("thread", JSON, nullable=False),
-)
+threads = _table("threads", "book incident receiver", "thread")
 """Where the message of an incident stands at a receiver that can change it; receivers by a digest of their address."""
 
-notes = Table(
-    "notes",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("model", Text, nullable=False),
-    Column("incident", String(64), nullable=False),
-    Column("author", Text, nullable=False),
-    Column("text", Text, nullable=False),
-    Column("created", DateTime, nullable=False),
-    Index("notes_of_incident", "model", "incident"),
-)
+notes = _table("notes", "id", "model incident author text created", "", Index("notes_of_incident", "model", "incident"))
 """What people wrote beside an incident."""
 
-jobs = Table(
+jobs = _table(
     "jobs",
-    metadata,
-    Column("job", String(32), primary_key=True),
-    Column("kind", String(16), nullable=False),
-    Column("model", Text, nullable=False),
-    Column("request", JSON, nullable=False),
-    Column("status", String(16), nullable=False),
-    Column("progress", Text),
-    Column("share", Float),
-    Column("result", JSON),
-    Column("error", Text),
-    Column("author", Text, nullable=False),
-    Column("worker", String(64)),
-    Column("created", DateTime, nullable=False),
-    Column("started", DateTime),
-    Column("seen", DateTime),
-    Column("finished", DateTime),
+    "job",
+    "kind model request status author created",
+    "progress share result error worker started seen finished",
     Index("jobs_by_status", "status", "created"),
     Index("jobs_of_model", "model", "created"),
 )
 """Work in the background: ``waiting``, ``running``, ``done``, ``failed`` or ``cancelled``; ``seen``: its worker's last word."""
 
-tokens = Table(
-    "tokens",
-    metadata,
-    Column("token", String(16), primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("digest", String(64), nullable=False, unique=True),
-    Column("scopes", JSON, nullable=False),
-    Column("author", Text, nullable=False),
-    Column("created", DateTime, nullable=False),
-    Column("expires", DateTime),
-    Column("revoked", DateTime),
-    Column("used", DateTime),
+tokens = _table(
+    "tokens", "token", "name digest scopes author created", "expires revoked used", UniqueConstraint("digest")
 )
 """Who may do what: digests of secrets that nobody can read back."""
 
-sessions = Table(
-    "sessions",
-    metadata,
-    Column("digest", String(64), primary_key=True),
-    Column("token", String(16), nullable=False),
-    Column("csrf", String(64), nullable=False),
-    Column("created", DateTime, nullable=False),
-    Column("expires", DateTime, nullable=False),
-)
+sessions = _table("sessions", "digest", "token csrf created expires")
 """Browsers that are logged in, each with the token that let it in."""
 
-audit = Table(
-    "audit",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("at", DateTime, nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("action", String(32), nullable=False),
-    Column("subject", Text, nullable=False),
-    Column("detail", JSON),
-    Index("audit_by_time", "at"),
-)
+audit = _table("audit", "id", "at actor action subject", "detail", Index("audit_by_time", "at"))
 """Who changed what, and when."""
 
-leases = Table(
-    "leases",
-    metadata,
-    Column("lease", String(64), primary_key=True),
-    Column("holder", String(64), nullable=False),
-    Column("expires", DateTime, nullable=False),
-)
+leases = _table("leases", "lease", "holder expires")
 """Which of several processes does what only one may do."""
 
-snapshots = Table(
-    "snapshots",
-    metadata,
-    Column("model", Text, primary_key=True),
-    Column("digest", String(64), primary_key=True),
-    Column("snapshot", JSON, nullable=False),
-    Column("author", Text, nullable=False),
-    Column("created", DateTime, nullable=False),
-)
+snapshots = _table("snapshots", "model digest", "snapshot author created")
 """Manifests of serving environments."""
 
-artefacts = Table(
-    "artefacts",
-    metadata,
-    Column("digest", String(64), primary_key=True),
-    Column("path", Text, nullable=False),
-    Column("author", Text, nullable=False),
-    Column("created", DateTime, nullable=False),
-)
+artefacts = _table("artefacts", "digest", "path author created")
 """Model files that an administrator vouched for, by the digest of their contents: another file in their place is not trusted."""
 
-looks = Table(
-    "looks",
-    metadata,
-    Column("model", Text, primary_key=True),
-    Column("book", String(64), nullable=False),
-    Column("status", String(8), nullable=False),
-    Column("card", JSON, nullable=False),
-    Column("brief", JSON, nullable=False),
-    Column("changed", DateTime, nullable=False),
-)
+looks = _table("looks", "model", "book status card brief changed", status=String(8))
 """The last look of each model: ``card`` for the list of models, ``brief`` the answer without points and incidents."""
 
-incident_details = Table(
+incident_details = _table(
     "incident_details",
-    metadata,
-    Column("model", Text, primary_key=True),
-    Column("incident", String(64), primary_key=True),
-    Column("book", String(64), nullable=False),
-    Column("level", String(8), nullable=False),
-    Column("open", Boolean, nullable=False),
-    Column("began", String(32), nullable=False),
-    Column("known_on", String(32), nullable=False),
-    Column("closed", String(32)),
-    Column("sentence", Text, nullable=False),
-    Column("kind", String(32)),
-    Column("features", JSON, nullable=False),
-    Column("muted", Text),
-    Column("loss", JSON),
-    Column("data", JSON, nullable=False),
+    "model incident",
+    "book level open began known_on sentence features data",
+    "closed kind muted loss",
     Index("incidents_by_time", "known_on"),
     Index("incidents_by_state", "open", "level", "known_on"),
     Index("incidents_by_kind", "kind"),
+    kind=String(32),
 )
 """Incidents as they were published; ``loss`` is the change of the stream that speaks for it."""
 
-series = Table(
-    "series",
-    metadata,
-    Column("book", String(64), primary_key=True),
-    Column("stream", String(255), primary_key=True),
-    Column("part", Integer, primary_key=True),
-    Column("digest", String(16), nullable=False),
-    Column("points", JSON, nullable=False),
-)
+series = _table("series", "book stream part", "digest points", digest=String(16))
 """Streams by period, ``PART`` numbers of periods to a row: those of the reference and those after it."""
 
-diagnoses = Table(
-    "diagnoses",
-    metadata,
-    Column("model", Text, primary_key=True),
-    Column("incident", String(64), primary_key=True),
-    Column("document", JSON, nullable=False),
-    Column("brief", JSON, nullable=False),
-    Column("created", DateTime, nullable=False),
-)
+diagnoses = _table("diagnoses", "model incident", "document brief created")
 """Whole answers of what alarms ran, and the parts that say why; what a person asked for is the result of a job."""
 
-renderings = Table(
-    "renderings",
-    metadata,
-    Column("digest", String(64), primary_key=True),
-    Column("body", Text, nullable=False),
-    Column("created", DateTime, nullable=False),
-)
+renderings = _table("renderings", "digest", "body created")
 """Answers laid out with their drawings, which take seconds to draw."""

@@ -8,82 +8,18 @@ if TYPE_CHECKING:
     from backslide.report.charts.parts import Spec
 
 KNOWN = {
-    "chart": frozenset(
-        [
-            "$schema",
-            "title",
-            "description",
-            "background",
-            "config",
-            "width",
-            "height",
-            "data",
-            "layer",
-            "mark",
-            "encoding",
-        ]
-    ),
-    "layer": frozenset(["data", "transform", "mark", "encoding"]),
-    "mark": frozenset(
-        [
-            "type",
-            "color",
-            "stroke",
-            "strokeWidth",
-            "strokeDash",
-            "fillOpacity",
-            "opacity",
-            "interpolate",
-            "height",
-            "thickness",
-            "filled",
-            "size",
-            "shape",
-            "align",
-            "dx",
-            "baseline",
-            "fontSize",
-            "limit",
-            "aria",
-        ]
-    ),
-    "encoding": frozenset(
-        [
-            "x",
-            "x2",
-            "y",
-            "y2",
-            "yOffset",
-            "color",
-            "fill",
-            "stroke",
-            "strokeDash",
-            "fillOpacity",
-            "size",
-            "text",
-            "description",
-        ]
-    ),
-    "channel": frozenset(["field", "type", "title", "axis", "scale", "value", "sort", "legend"]),
-    "scale": frozenset(["type", "domain", "range", "zero", "nice", "padding"]),
-    "axis": frozenset(
-        [
-            "format",
-            "tickCount",
-            "labelOverlap",
-            "labelSeparation",
-            "labelLimit",
-            "minExtent",
-            "maxExtent",
-            "labelColor",
-            "ticks",
-            "domain",
-            "grid",
-            "orient",
-            "labelAngle",
-            "titlePadding",
-        ]
-    ),
+    part: frozenset(keys.split())
+    for part, keys in {
+        "chart": "$schema title description background config width height data layer mark encoding",
+        "layer": "data transform mark encoding",
+        "mark": "type color stroke strokeWidth strokeDash fillOpacity opacity interpolate height thickness filled size shape "
+        "align dx baseline fontSize limit aria",
+        "encoding": "x x2 y y2 yOffset color fill stroke strokeDash fillOpacity size text description",
+        "channel": "field type title axis scale value sort legend",
+        "scale": "type domain range zero nice padding",
+        "axis": "format tickCount labelOverlap labelSeparation labelLimit minExtent maxExtent labelColor ticks domain grid "
+        "orient labelAngle titlePadding",
+    }.items()
 }
 """Keys of each part of a specification that are read here, or change nothing here."""
 
