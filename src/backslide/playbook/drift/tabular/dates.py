@@ -19,7 +19,7 @@ References: van der Waerden (1952); Rao and Scott (1981).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
@@ -27,7 +27,6 @@ import polars as pl
 
 from backslide.case import Case
 from backslide.contracts import say
-from backslide.contracts.evidence import Evidence
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
 from backslide.engine.columns import names
 from backslide.engine.columns.kinds import ColumnKind
@@ -36,7 +35,7 @@ from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.drift import change_of_column
 from backslide.playbook.evidence import bars, numeric_histograms
-from backslide.playbook.findings import two_bars
+from backslide.playbook.findings import graded, share_finding, two_bars
 from backslide.stats.metrics.metric import Floats
 
 DAY = 86_400.0
@@ -55,22 +54,6 @@ class DatesFloors:
     """Share of rows that would have to change weekday or hour."""
 
 
-@dataclass(frozen=True)
-class Question:
-    """One answer about one column before severity: how large, how sure, and what to show."""
-
-    name: str
-    summary: str
-    size: float
-    floor: float
-    p_value: float
-    estimate: Estimate
-    unit: str
-    detectable: float | None = None
-    values: Both | None = None
-    evidence: tuple[Evidence, ...] = field(default=())
-
-
 class Dates(Check):
     code = "DRF005"
     title = "Dates and times"
@@ -80,32 +63,13 @@ class Dates(Check):
 
     def run(self, case: Case) -> Iterable[Finding]:
         """A finding per date feature and question that can be asked of it."""
-        rows, complete = min(side.sample.height for side in case.sides), all(side.complete for side in case.sides)
         columns = case.features_of(ColumnKind.TEMPORAL)
         alpha = case.settings.engine.false_discovery_rate / max(4 * len(columns), 1)
         for column in columns:
-            if any(side.sample[column].dtype == pl.Null for side in case.sides):
-                continue
-            for asked in self._questions(case, column, alpha):
-                moved = asked.size >= asked.floor and rows >= change_of_column.MIN_ROWS
-                severity = (
-                    Severity.OK if not moved else Severity.FAIL if asked.size >= 5 * asked.floor else Severity.WARN
-                )
-                yield Finding(
-                    code=self.code,
-                    subject=f"{column} ({asked.name})" if asked.name else column,
-                    severity=severity,
-                    summary=f"{column}: {asked.summary}",
-                    estimate=asked.estimate,
-                    unit=asked.unit,
-                    p_value=asked.p_value,
-                    detectable=asked.detectable,
-                    basis="all rows" if complete else f"sample of {rows} rows a window",
-                    since=change_of_column.since(case, asked.values) if moved and asked.values else None,
-                    evidence=asked.evidence if moved else (),
-                )
+            if not any(side.sample[column].dtype == pl.Null for side in case.sides):
+                yield from self._questions(case, column, alpha)
 
-    def _questions(self, case: Case, column: str, alpha: float) -> Iterator[Question]:
+    def _questions(self, case: Case, column: str, alpha: float) -> Iterator[Finding]:
         series = [side.sample[column] for side in case.sides]
         if any(s.dtype != series[0].dtype and s.dtype.base_type() != series[0].dtype.base_type() for s in series):
             return
@@ -136,80 +100,83 @@ class Dates(Check):
             yield from self._spread(case, column, "hour", [m.dt.hour() for m in moments], HOURS)
         yield from self._spread(case, column, "weekday", [m.dt.weekday() - 1 for m in moments], WEEKDAYS)
 
-    def _lag(self, case: Case, column: str, values: Both, what: str, alpha: float) -> Iterator[Question]:
+    def _lag(self, case: Case, column: str, values: Both, what: str, alpha: float) -> Iterator[Finding]:
         sampled = change_of_column.sampled(case, values)
         if sampled is None:
             return
         unit = "days" if what == "age" else "seconds"
         middle = [float(np.nanmedian(v)) for v in values]
         word = "age behind the row's own time" if what == "age" else "value"
-        summary = f"median {word} {say.number(middle[0])} → {say.number(middle[1])} {unit}"
-        move, spread = sampled.move, sampled.spread
-        p_value, passed = move.judge(self.thresholds.ks, self.thresholds.shift, 0.05)
-        size = max(abs(move.shift_adjusted) / self.thresholds.shift, move.ks_adjusted / self.thresholds.ks)
-        yield Question(
-            "",
-            summary,
-            size if passed else 0.0,
-            1.0,
-            p_value,
-            Estimate(estimate=float(np.nanmean(values[1]) - np.nanmean(values[0])), basis="sample", n=len(values[1])),
-            unit,
-            move.detectable(alpha, self.thresholds.shift) * spread,
-            values,
-            (
-                *numeric_histograms(values, title=column, reading=f"{column}: {summary}.", x=f"{word}, {unit}"),
-                *(change_of_column.series(case, values, title=f"{word} of {column}", y=unit) if passed else ()),
+        summary = f"{column}: median {word} {say.number(middle[0])} → {say.number(middle[1])} {unit}"
+        move, floors = sampled.move, self.thresholds
+        p_value, passed = move.judge(floors.ks, floors.shift, 0.05)
+        size = max(abs(move.shift_adjusted) / floors.shift, move.ks_adjusted / floors.ks) if passed else 0.0
+        severity = _graded(case, size, 1.0)
+        loud = severity != Severity.OK
+        yield Finding(
+            code=self.code,
+            subject=column,
+            severity=severity,
+            summary=summary,
+            estimate=Estimate(
+                estimate=float(np.nanmean(values[1]) - np.nanmean(values[0])), basis="sample", n=len(values[1])
             ),
+            unit=unit,
+            p_value=p_value,
+            detectable=move.detectable(alpha, floors.shift) * sampled.spread,
+            basis=_basis(case),
+            since=change_of_column.since(case, values) if loud else None,
+            evidence=(
+                *numeric_histograms(values, title=column, reading=f"{summary}.", x=f"{word}, {unit}"),
+                *change_of_column.series(case, values, title=f"{word} of {column}", y=unit),
+            )
+            if loud
+            else (),
         )
 
-    def _share(self, case: Case, column: str, what: str, marks: Both, alpha: float) -> Question:
+    def _share(self, case: Case, column: str, what: str, marks: Both, alpha: float) -> Finding:
         move = change_of_column.share_of(case, marks)
         ref, cur = float(move.before[1]), float(move.after[1])
-        low, high = change_of_column.newcombe_by_days(move)
-        reading = f"{column}: {say.percent(cur)} {what}, {say.percent(ref)} before."
-        return Question(
-            what,
-            f"{say.percent(cur)} {what}, {say.percent(ref)} before",
-            abs(float(move.adjusted[1])),
-            self.thresholds.share,
-            move.p_value,
-            Estimate(estimate=cur - ref, low=min(low, cur - ref), high=max(high, cur - ref)),
-            "points",
-            move.detectable(alpha, self.thresholds.share),
-            marks,
-            (two_bars(f"{column}: {what}", reading, what, ref, cur),),
+        summary, floor = f"{column}: {say.percent(cur)} {what}, {say.percent(ref)} before", self.thresholds.share
+        return share_finding(
+            self,
+            case,
+            f"{column} ({what})",
+            summary,
+            move,
+            severity=_graded(case, abs(float(move.adjusted[1])), floor),
+            floor=floor,
+            alpha=alpha,
+            marks=marks,
+            basis=_basis(case),
+            evidence=lambda: (two_bars(f"{column}: {what}", f"{summary}.", what, ref, cur),),
         )
 
     def _spread(
         self, case: Case, column: str, what: str, codes: list[pl.Series], words: tuple[str, ...]
-    ) -> Iterator[Question]:
+    ) -> Iterator[Finding]:
         numbers = [c.fill_null(-1).to_numpy().astype(np.int64) for c in codes]
         move = change_of_column.coded(case, (numbers[0], numbers[1]), len(words))
         if move is None:
             return
-        most = int(np.argmax(np.abs(move.adjusted)))
+        most, floor = int(np.argmax(np.abs(move.adjusted))), self.thresholds.total_variation
         before, after = float(move.before[most]), float(move.after[most])
-        summary = f"{words[most]} {say.percent(before)} → {say.percent(after)} of values"
-        chart = bars(
-            dict(zip(words, move.before.tolist(), strict=True)),
-            dict(zip(words, move.after.tolist(), strict=True)),
-            title=f"{column} by {what}",
-            reading=f"{column}: {summary}.",
-            x=what,
-        )
+        summary = f"{column}: {words[most]} {say.percent(before)} → {say.percent(after)} of values"
+        shares = [dict(zip(words, own.tolist(), strict=True)) for own in (move.before, move.after)]
         marks = tuple(np.where(n < 0, np.nan, (n == most).astype(float)) for n in numbers)
-        yield Question(
-            what,
+        yield share_finding(
+            self,
+            case,
+            f"{column} ({what})",
             summary,
-            move.total_variation_adjusted,
-            self.thresholds.total_variation,
-            move.p_value,
-            change_of_column.share_change(move, most),
-            "points",
-            None,
-            (marks[0], marks[1]),
-            (chart,),
+            move,
+            severity=_graded(case, move.total_variation_adjusted, floor),
+            floor=floor,
+            marks=(marks[0], marks[1]),
+            place=most,
+            detectable=None,
+            basis=_basis(case),
+            evidence=lambda: (bars(*shares, title=f"{column} by {what}", reading=f"{summary}.", x=what),),
         )
 
     @staticmethod
@@ -225,6 +192,16 @@ class Dates(Check):
                 opened = [o + timedelta(days=3000) if w else o for o, w in zip(opened, wrong, strict=True)]
             frames.append(frame.with_columns(opened=pl.Series(opened)))
         return Scenario(frames[0], frames[1], dict(scenarios.ROLES), None, "opened (in the future)")
+
+
+def _graded(case: Case, size: float, floor: float) -> Severity:
+    rows = min(side.sample.height for side in case.sides)
+    return graded(size, floor, 5 * floor, rows, change_of_column.MIN_ROWS)
+
+
+def _basis(case: Case) -> str:
+    rows = min(side.sample.height for side in case.sides)
+    return "all rows" if all(side.complete for side in case.sides) else f"sample of {rows} rows a window"
 
 
 def _naive(values: pl.Series) -> pl.Series:
