@@ -23,7 +23,7 @@ from backslide.causes.faults import damage
 
 FEATURES = ["income", "age", "limit", "balance", "branch", "city", "flag", "note"]
 NUMBERS, CODES = ["income", "age", "limit", "balance"], ["branch", "city"]
-FAULTY = {("diagnose",), ("gate",), ("selftest",), ("watch",), ("retrain",)}
+FAULTY = {("diagnose",), ("gate",), ("selftest",), ("watch",)}
 """Commands that some cases of are of this kind."""
 SHARE = 0.9
 """Of their cases: without, none of them recognises a fault."""
@@ -34,7 +34,6 @@ SETTINGS = {
     '"income", "age"': '"income", "age", "limit", "balance", "branch", "city", "flag", "note"',
     "sample_rows = 200": "sample_rows = 2000",
     "faults = false": "faults = true",
-    "diagnose = false": "diagnose = true",
 }
 OPTIONAL = (
     'features = ["income", "age", "limit", "balance", "branch", "city", "flag", "note"]\n',
@@ -42,7 +41,7 @@ OPTIONAL = (
     'label = "label"\n',
 )
 """Lines that some cases do without, but for"""
-NEED_ALL = {("selftest",), ("retrain",)}
+NEED_ALL = {("selftest",)}
 WORDS = (
     "loan",
     "car",
@@ -114,6 +113,8 @@ def stage(folder: Path, command: tuple[str, ...], chance: random.Random) -> None
     settings = (folder / config).read_text(encoding="utf-8")
     for former, later in SETTINGS.items():
         settings = settings.replace(former, later)
+    if chance.random() < 0.2:  # an alarm is diagnosed, which takes ten times as long as the look
+        settings = settings.replace("diagnose = false", "diagnose = true")
     for line in OPTIONAL:
         if command not in NEED_ALL and chance.random() < 0.25:
             settings = settings.replace(line, "")
