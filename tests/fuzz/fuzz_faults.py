@@ -127,7 +127,6 @@ def stage(folder: Path, command: tuple[str, ...], chance: random.Random) -> None
     if chance.random() < 0.7:
         broken = _served(broken, folder)
     pl.concat([sound, broken], how="diagonal_relaxed").write_parquet(folder / name)
-    (folder / "backslide.db").unlink()  # what was learned from other rows
 
 
 def _served(frame: pl.DataFrame, folder: Path) -> pl.DataFrame:
