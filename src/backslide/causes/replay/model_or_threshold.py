@@ -24,6 +24,7 @@ from backslide.causes.faults.base import Fault
 from backslide.causes.pricing.counterfactual import PricingBench
 from backslide.causes.replay.answer_change import AnswerChange, altered_outcomes, find_answer_change, rows_that_show
 from backslide.causes.replay.answer_map import find_answer_map
+from backslide.causes.replay.exchanged_by_labels import find_exchanged_by_labels
 from backslide.causes.replay.input_dependence import find_other_answers
 from backslide.causes.replay.output_change import find_exchanged_classes
 from backslide.causes.replay.placeholder_answer import find_placeholder
@@ -97,7 +98,8 @@ def _by_exchange(bench: PricingBench, faults: Sequence[Fault], *, without: bool)
     """Scores of classes in each other's place, surer where the rules of the answers say so too."""
     exchanged = find_exchanged_classes(bench.case)
     if exchanged is None:
-        return None
+        by_labels = find_exchanged_by_labels(bench.case) if without else None
+        return None if by_labels is None else _answer_change(bench, by_labels.change, 1.0, by_labels.confidence)
     told = _by_rules(bench, faults) if without else None
     sure = told is not None and told.kind == CauseKind.OUTPUT_CHANGE
     return _answer_change(bench, exchanged, 1.0, Confidence.SUPPORTED if sure else Confidence.SUSPECTED)

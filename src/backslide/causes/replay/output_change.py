@@ -20,7 +20,8 @@ or one in place of many. What scores alone show is `suspected`: the unit from th
 predictions (or, where none are logged, labels) that the scores contradict in the current window and not in the reference. With
 labels alone the inputs must contradict the scores too, for labels that were turned round look the same. A saved model that
 reproduces the reference and, once the alteration is undone, the current window makes it `proven`. Scores out of place in both
-windows are no change: they are refused with the probable fix.
+windows are no change: they are refused with the probable fix. Of three classes or more, decisions and scores that were exchanged
+together are told by the labels (`exchanged_by_labels`).
 """
 
 from __future__ import annotations
