@@ -115,8 +115,11 @@ def test_a_column_that_lasts_for_many_rows_holds_no_former_window():
 
 
 def prices(seed: int, rows: int = 1500) -> np.ndarray:
-    """Spikes that no other column foretells."""
-    return np.round(np.random.default_rng(seed).lognormal(3, 1, rows), 4)
+    """Spikes that no other column foretells, each like the one before."""
+    rng, level = np.random.default_rng(seed), np.zeros(rows)
+    for i in range(1, rows):
+        level[i] = 0.5 * level[i - 1] + rng.normal()
+    return np.round(np.exp(3 + level), 4)
 
 
 def quotes(seed: int, start: datetime, rows: int = 1500) -> pl.DataFrame:
@@ -158,7 +161,7 @@ def test_the_seam_of_a_delay_tells_it_where_no_column_foretells_the_value(begin,
     assert found[0].rows.mean() == pytest.approx(share, abs=0.01)
 
 
-@pytest.mark.parametrize("kind", ["quiet", "a day of rows twice", "whole prices"])
+@pytest.mark.parametrize("kind", ["quiet", "a day of rows twice", "windows that overlap", "whole prices"])
 def test_what_repeats_for_another_reason_is_not_late(kind):
     reference, current = quotes(1, datetime(2026, 1, 1)), quotes(2, datetime(2026, 1, 1) + timedelta(hours=1500))
     if kind == "a day of rows twice":
@@ -166,6 +169,21 @@ def test_what_repeats_for_another_reason_is_not_late(kind):
         again = pl.concat([current[:600], current[576:600].with_columns(at=current["at"][600:624]), current[624:]])
         assert again[600:624].select(told).equals(again[576:600].select(told))
         current = again
+    if kind == "windows that overlap":
+        current = pl.concat([reference.tail(6), current])[:1500]
     if kind == "whole prices":
         reference, current = (f.with_columns(pl.col("price").log().round()) for f in (reference, current))
     assert stale(reference, current) == []
+
+
+def test_a_day_on_which_nothing_moved_makes_no_delay_certain():
+    """Seventy stores count their stock once a day, and on the first day of the window none of them sold a thing."""
+    rng, days, stores = np.random.default_rng(3), 60, 70
+    stock = np.round(100 + rng.normal(0, 5, (days, stores)).cumsum(axis=0), 2)
+    stock[30] = stock[29]
+    at = [datetime(2026, 1, 1) + timedelta(days=d) for d in range(days) for _ in range(stores)]
+    sold = rng.normal(size=days * stores)
+    names = np.tile([f"s{i}" for i in range(stores)], days)
+    rows = {"at": at, "store": names, "stock": stock.ravel(), "noise": sold, "sold": sold, "told": sold}
+    frame = pl.DataFrame(rows)
+    assert not any(h.exact for h in stale(frame[: 30 * stores], frame[30 * stores :]))

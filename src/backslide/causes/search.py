@@ -194,9 +194,13 @@ def _with_traffic(found: Explanation, bench: PricingBench, known: list[Fault], s
     harmful = [change for change in changes if materiality.matters(change, scale)]
     harmless = [change for change in changes if not materiality.matters(change, scale)]
     lost = {feature for loss in losses for feature in loss.features}
-    own = [tuple(f for f in side if not lost & set(f.features)) for side in (found.faults, found.harmless)]
+    own = [tuple(f for f in side if not _is_frozen_by(f, lost)) for side in (found.faults, found.harmless)]
     found = replace(found, faults=own[0], harmless=own[1])
     return replace(found, traffic=tuple(harmful), harmless_traffic=tuple(harmless), notes=(*found.notes, *notes))
+
+
+def _is_frozen_by(fault: Fault, lost: set[str]) -> bool:
+    return fault.kind == CauseKind.FROZEN_FEATURE and bool(lost & set(fault.features))
 
 
 def _unsettled(found: Explanation, scale: Scale) -> bool:

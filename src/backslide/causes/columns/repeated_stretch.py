@@ -42,8 +42,14 @@ OF_KEYS = 0.9
 """Share of keys whose first value must be the last one of the reference."""
 USUAL = 0.05
 """Share of the reference's rows that may agree with those of so long before."""
-MOST_COLUMNS = 0.34
-"""Share of the columns that may repeat a stretch: more, and the rows themselves came again."""
+LEAST_KNOWN = 100
+"""Reference rows with an earlier one, under which they say nothing."""
+MOST_COLUMNS, AGREEING = 0.34, 0.9
+"""Share of the other columns that may repeat a stretch, each on so many of its rows: more, and the rows themselves came again."""
+MOST_ON_A_DAY = 0.5
+"""Share of the keys that may begin on one day."""
+FOLLOWS = 0.2
+"""Correlation with the row before from which values follow each other; noise of few rows hardly reaches it."""
 OWN_Z = -3.0
 """Standard errors by which later values must fit their own rows better to be right again."""
 
@@ -55,6 +61,9 @@ class RepeatedStretch:
     column: str
     delay: Delay
     rows: Mask
+    certain: bool
+    """Whether values follow each other from row to row, or keys begin on several days: else a day on which nothing moved, as a
+    holiday, looks the same."""
 
 
 def find_repeated_stretch(case: Case, leave_out: Collection[str] = ()) -> list[RepeatedStretch]:
@@ -63,8 +72,7 @@ def find_repeated_stretch(case: Case, leave_out: Collection[str] = ()) -> list[R
         return []
     out = {*leave_out, *time_columns(case)}
     pairs = [pair for name, pair in case.pairs.items() if pair.numeric and not pair.discrete and name not in out]
-    found = [stretch for pair in pairs if (stretch := _stretch_of(case, pair)) is not None]
-    return found if len(found) <= max(MOST_COLUMNS * len(case.pairs), 1) else []
+    return [stretch for pair in pairs if (stretch := _stretch_of(case, pair)) is not None]
 
 
 def _stretch_of(case: Case, pair: Pair) -> RepeatedStretch | None:
@@ -72,27 +80,56 @@ def _stretch_of(case: Case, pair: Pair) -> RepeatedStretch | None:
     n_ref, values = len(pair.reference), np.concatenate(pair.numbers)
     best: tuple[int, int, Delay] | None = None
     for delay, source in _delays(case):
+        known = source[:n_ref] >= 0
         same = (source >= 0) & (values == values[source])
-        if same[:n_ref].mean() > USUAL:
+        if known.sum() < LEAST_KNOWN or same[:n_ref][known].mean() > USUAL:
             continue
-        if delay.key:
-            first = np.flatnonzero((source[n_ref:] >= 0) & (source[n_ref:] < n_ref))
-            agree = len(first) >= LEAST_STRETCH and same[n_ref:][first].mean() >= OF_KEYS
-            begin, end = (0, len(pair.current)) if agree and _differ(values[n_ref + first]) else (0, 0)
-        else:
-            begin, end = _longest_run(same[n_ref:])
-            # Of rows before the window's first, so short a stretch is the whole delay; elsewhere it may be chance.
-            least = LEAST_STRETCH if delay.days or begin else delay.rows
-            if end - begin < least or not _differ(values[n_ref + begin : n_ref + end]):
-                continue
-        if end > begin and (best is None or end - begin > best[1] - best[0]):
+        begin, end = _of_keys(case, values, same, source) if delay.key else _longest_run(same[n_ref:])
+        # Of rows before the window's first, so short a stretch is the whole delay; elsewhere it may be chance.
+        least = LEAST_STRETCH if not delay.rows or begin else delay.rows
+        if end - begin < least or not (delay.key or _differ(values[n_ref + begin : n_ref + end])):
+            continue
+        if (best is None or end - begin > best[1] - best[0]) and not _rows_again(case, pair, source, begin, end):
             best = begin, end, delay
     if best is None:
         return None
     begin, end, delay = best
     rows = np.zeros(len(pair.current), bool)
     rows[begin : end if _right_again(case, pair, delay, end) else None] = True
-    return RepeatedStretch(pair.name, delay, rows)
+    return RepeatedStretch(pair.name, delay, rows, bool(delay.key) or _follow(pair.numbers[0]))
+
+
+def _of_keys(case: Case, values: Floats, same: Mask, source: Rows) -> tuple[int, int]:
+    """All rows, where the first value of nearly every key is the last one of the reference, and keys begin on several days."""
+    n_ref = case.reference.sample.height
+    first = np.flatnonzero((source[n_ref:] >= 0) & (source[n_ref:] < n_ref))
+    days = case.current.blocks
+    if len(first) < LEAST_STRETCH or same[n_ref:][first].mean() < OF_KEYS or not _differ(values[n_ref + first]):
+        return 0, 0
+    if days is None or np.unique(days[first], return_counts=True)[1].max() > MOST_ON_A_DAY * len(first):
+        return 0, 0
+    return 0, case.current.sample.height
+
+
+def _rows_again(case: Case, own: Pair, source: Rows, begin: int, end: int) -> bool:
+    """Whether other columns, of any sort, repeat the same rows as well: then rows came again, as where windows overlap."""
+    n_ref = len(own.reference)
+    at = np.arange(n_ref + begin, n_ref + end)
+    at = at[source[at] >= 0]
+    clocks = time_columns(case)
+    others = [pair for name, pair in case.pairs.items() if name != own.name and name not in clocks]
+    agree = 0
+    for pair in others:
+        values = np.concatenate(pair.numbers if pair.numeric else pair.codes[1])
+        agree += float((values[at] == values[source[at]]).mean()) > AGREEING
+    return agree > MOST_COLUMNS * max(len(others), 1)
+
+
+def _follow(values: Floats) -> bool:
+    """Whether values have something in common with those of the row before."""
+    known = values[np.isfinite(values)]
+    one, other = known[1:] - known.mean(), known[:-1] - known.mean()
+    return len(known) > LEAST_STRETCH and float((one * other).mean()) >= FOLLOWS * max(float(known.var()), 1e-300)
 
 
 def _differ(values: Floats) -> bool:

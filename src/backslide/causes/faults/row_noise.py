@@ -25,6 +25,8 @@ WIDER = 1.6
 """Spread around what is foretold over that of the reference, from which on error was added."""
 SLOPE = 0.5
 """Of the reference's slope of values on what is foretold, how much must be left; values of other rows keep none."""
+TELLING = 0.2
+"""Share of the reference's variance that the others must foretell."""
 SERIES = 0.25
 """Correlation with the row before up to which what is off is no drift; two standard errors are allowed besides."""
 TOLD = 0.15
@@ -50,6 +52,8 @@ def read_noise(case: Case, one: ColumnExpectation) -> Hypothesis | None:
         return None
     before, told_before = pair.numbers[0][known], np.asarray(one.reference_foretold, float)[known]
     usual = _spread(before - told_before), _slope(before, told_before)
+    if usual[1] < SLOPE or np.corrcoef(before, told_before)[0, 1] ** 2 < TELLING:
+        return None  # around what nothing foretells, a world that became more varied looks the same
     added = _added(case, one, finite, usual, every=True)
     if added is not None:
         return AddedNoise().noisier(pair, added, finite)

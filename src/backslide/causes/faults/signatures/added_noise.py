@@ -7,7 +7,7 @@ on (whole numbers became fractions). Where only some values left it, to ever dif
 are the rows.
 
 **Natural drift** that widens a column keeps its order, and with it its rank correlations; a mixture with other rows changes
-the other columns too.
+the other columns too, and leaves the values within their groups as wide as they were.
 
 **Repair** draws the values from the other columns; the price comes from the **injection**: normal noise added to the
 reference.
@@ -35,6 +35,9 @@ from backslide.stats.two_sample import ks, ks_limit, ks_p_value, ranks
 
 MIN_SPREAD = 1.1
 """Ratio of the robust spreads from which on noise is looked for."""
+FIFTHS = np.linspace(0.2, 0.8, 4)
+IN_A_GROUP, MOST_NARROW = 0.4, 0.5
+"""Of the variance that was added, how much a group must show; share of the rows in groups that do not that speaks against it."""
 REMAINS = 0.2
 """Share of what moved that may remain once the reference has the noise too, beyond sampling noise."""
 SHRUNK = 0.85
@@ -81,7 +84,7 @@ class AddedNoise(ColumnSignature):
                 yield self.noisier(pair, extra, off, f" on {say.percent(float(off.mean()))} of the rows")
             return
         noisy = pair.numbers[0] + extra * case.rng(f"noise {pair.name}").standard_normal(len(pair.reference))
-        if not _fits(pair, noisy):
+        if not _fits(pair, noisy) or not _in_every_group(case, pair, extra):
             return
         if _left_lattice(pair) or _over_both_ends(pair, extra) or _looser(dependence(case), pair, noisy):
             yield self.noisier(pair, extra, np.isfinite(pair.numbers[1]))
@@ -135,6 +138,28 @@ def _extra(pair: Pair) -> float | None:
         return None
     # Of a ratio: squares of numbers near 1e308 leave the range of floats.
     return _fitted(ref, cur, after * float(np.sqrt(1 - (before / after) ** 2)))
+
+
+def _in_every_group(case: Case, pair: Pair, extra: float) -> bool:
+    """Whether the values are wider by as much within the levels of other columns, and the fifths of other numbers: where a
+    group of varied values grew, all together are wider, and none of the groups is."""
+    for other in case.pairs.values():
+        if other.name == pair.name or other.identifier or other.constant_before:
+            continue
+        groups = list(other.codes[1])
+        if other.numeric:
+            edges = np.quantile(other.finite[0], FIFTHS) if len(other.finite[0]) else FIFTHS
+            groups = [np.searchsorted(edges, n) for n in other.numbers]
+        narrow = rows = 0
+        for group in np.unique(groups[1]):
+            ref, cur = (n[(g == group) & np.isfinite(n)] for n, g in zip(pair.numbers, groups, strict=True))
+            if min(len(ref), len(cur)) < edit.MIN_ROWS // 2:
+                continue
+            rows += len(cur)
+            narrow += len(cur) * (_spread(cur) ** 2 < _spread(ref) ** 2 + IN_A_GROUP * extra**2)
+        if rows > MOST_NARROW * len(pair.current) and narrow > MOST_NARROW * rows:
+            return False
+    return True
 
 
 def _fitted(ref: Floats, cur: Floats, about: float) -> float:

@@ -98,7 +98,8 @@ class StaleValues(Signature):
         yield from (self._of_another_window(case, case.pairs[name]) for name in again)
         case, taken = case.suspecting(again), set(again)
         for stretch in find_repeated_stretch(case, taken):
-            yield self._late(case.pairs[stretch.column], stretch.delay, stretch.rows, at_once=True)
+            late = self._late(case.pairs[stretch.column], stretch.delay, stretch.rows, at_once=True)
+            yield replace(late, exact=stretch.certain)
             taken.add(stretch.column)
         for _ in range(MOST_COLUMNS):
             found = sorted(_late_columns(case, taken), key=lambda late: -late.gain)[:MOST_COLUMNS]
