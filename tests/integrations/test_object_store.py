@@ -67,6 +67,6 @@ def test_payloads_and_tables_come_by_uri(tmp_path: Path):
             "loans: 3 predictions added"
         )
         assert run("ingest", "s3://calls/calls.parquet", "--format", "json-lines").startswith("loans: nothing added")
-        assert run("label", "s3://calls/outcomes.parquet").startswith("loans: 1 labels added")
+        assert run("label", "s3://calls/outcomes.parquet").startswith("loans: 1 label added")
     finally:
         server.communicate()

@@ -130,11 +130,11 @@ def test_late_labels_come_from_a_table_for_what_was_served(tmp_path: Path):
     outcomes = pl.DataFrame({"id": ["r-60", "r-61", "elsewhere"], "label": [True, None, False]})
     outcomes.write_parquet(tmp_path / "outcomes.parquet")
     name = open_log(tmp_path / "log").name
-    for added in (1, 0):
+    for added in ("1 label", "0 labels"):
         done = backslide(tmp_path, "log", "label", "outcomes.parquet")
         assert done.code == 0, done.err
-        assert done.out.startswith(f"{name}: {added} labels added; 1 of 2 rows")
-        assert f"left out: 1 rows of ids that are not in the log of {name!r}" in done.err
+        assert done.out.startswith(f"{name}: {added} added; 1 of 2 rows")
+        assert f"left out: 1 row of ids that are not in the log of {name!r}" in done.err
     found = open_log(tmp_path / "log").labels().filter(pl.col("source") == "table").collect()
     assert found.select("id", "value").rows() == [("r-60", "true")]
     outcomes.rename({"label": "outcome"}).write_parquet(tmp_path / "other.parquet")

@@ -270,7 +270,7 @@ def test_on_the_command_line_from_files_of_any_kind(tmp_path: Path):
     )
     table.write_parquet(tmp_path / "kserve.parquet")
     more = backslide(tmp_path, "log", "ingest", "kserve.parquet", *take[3:])
-    assert more.out.startswith("loans: 2 predictions added of 1 calls")
+    assert more.out.startswith("loans: 2 predictions added of 1 call")
 
 
 @pytest.mark.parametrize(
@@ -278,10 +278,10 @@ def test_on_the_command_line_from_files_of_any_kind(tmp_path: Path):
     [
         (("none.jsonl", "--format", "kserve"), "there is no none.jsonl"),
         (("bad.jsonl", "--format", "kserve"), "no prediction in 2 records read as kserve: lines that are no JSON: 1"),
-        (("cut.json", "--format", "kserve"), "no prediction in 1 records read as kserve: lines that are no JSON: 1"),
+        (("cut.json", "--format", "kserve"), "no prediction in 1 record read as kserve: lines that are no JSON: 1"),
         (("pipe.jsonl", "--format", "kserve"), "pipe.jsonl: expected a file, got a pipe or device"),
         (("good.jsonl", "--format", "seldon"), "expected a format among kserve, bentoml"),
-        (("good.jsonl", "--format", "mlflow"), "no prediction in 1 records read as mlflow: rows without a request"),
+        (("good.jsonl", "--format", "mlflow"), "no prediction in 1 record read as mlflow: rows without a request"),
         (("good.jsonl", "--format", "kserve", "--prediction", "x"), "--prediction is not for --format"),
     ],
 )

@@ -106,7 +106,7 @@ def test_lines_of_another_shape_are_set_aside_and_told(tmp_path: Path, capsys: p
     waiting = Quarantine(tmp_path / "quarantine" / "m")
     assert sorted(line.text for line in waiting.read(waiting.files()[0])) == sorted(UNREADABLE)
     stats(str(tmp_path), model="m")
-    assert f"{len(UNREADABLE)} lines that fit no table are set aside in {waiting.folder}" in capsys.readouterr().out
+    assert f"{len(UNREADABLE)} lines set aside in {waiting.folder}, fitting no table" in capsys.readouterr().out
     stats(str(tmp_path), json=True)
     assert [one["set_aside"] for one in json.loads(capsys.readouterr().out)["models"]] == [len(UNREADABLE), 0]
 

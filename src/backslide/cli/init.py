@@ -12,6 +12,7 @@ from backslide.cli.output import note, say
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError, SourceError
 from backslide.contracts.files import write_whole
+from backslide.contracts.say import counted
 from backslide.contracts.secrets import scrub_address
 
 if TYPE_CHECKING:
@@ -70,7 +71,9 @@ def _run_payloads(source: str, out: Path, format: str, *, force: bool, as_json: 
         document = {"path": str(out), "calls": sample.calls, "fields": sample.fields, "scores": sample.scores}
         say(json.dumps(document, indent=2))
         return 0
-    say(f"{sample.calls} calls; request: {', '.join(sample.fields)}; scores: {', '.join(sample.scores) or 'none'}")
+    say(
+        f"{counted(sample.calls, 'call')}; request: {', '.join(sample.fields)}; scores: {', '.join(sample.scores) or 'none'}"
+    )
     for words in describe_skipped(sample.left_out):
         say(f"  left out: {words}")
     model = _model_name(source)
@@ -85,7 +88,7 @@ def payload_configuration(name: str, sample: PayloadSample) -> str:
     listed = ", ".join(_text(field) for field in sample.fields)
     classes = ", ".join(_text(label) for label in sample.scores)
     lines = [
-        f"# Names for a payload log, from a sample of {sample.calls} calls. Change them before the log is read in.",
+        f"# Names for a payload log, from a sample of {counted(sample.calls, 'call')}. Change them before the log is read in.",
         "",
         "[payload]",
     ]

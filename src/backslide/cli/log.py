@@ -13,11 +13,11 @@ from backslide.cli.log_ingest import ingest
 from backslide.cli.log_label import label, to_label
 from backslide.cli.log_profile import profile
 from backslide.cli.options import OneModel, PrintJson, Spool, Store, option
-from backslide.cli.output import note, say, say_json, shown_changes
+from backslide.cli.output import note, rows_by_table, say, say_json, shown_changes
 from backslide.cli.streams import Commands
 from backslide.contracts.errors import LogError
 from backslide.contracts.files import whole_file
-from backslide.contracts.say import count
+from backslide.contracts.say import counted
 
 if TYPE_CHECKING:
     from backslide.log.rollup import RollupReport
@@ -64,14 +64,14 @@ def _tell(done: list[RollupReport]) -> None:
     for one in done:
         if one.error is not None and not any(one.rows.values()):
             continue
-        rows = ", ".join(f"{count(n)} {table}" for table, n in one.rows.items() if n) or "nothing new"
-        say(f"{one.model}: {rows}; {one.files} files read, {one.removed} finished and removed")
+        rows = rows_by_table(one.rows, "nothing new")
+        say(f"{one.model}: {rows}; {counted(one.files, 'file')} read, {one.removed} finished and removed")
         if one.broken:
-            say(f"  {one.broken} lines were cut off before they were acknowledged, and left out")
+            say(f"  {counted(one.broken, 'line')} cut off before being acknowledged, left out")
         if one.set_aside:
-            say(f"  {one.set_aside} lines that fit no table were set aside: {'; '.join(one.reasons[:3])}")
+            say(f"  {counted(one.set_aside, 'line')} set aside, fitting no table: {'; '.join(one.reasons[:3])}")
         if one.replayed:
-            say(f"  {one.replayed} lines that had been set aside were accepted")
+            say(f"  {counted(one.replayed, 'line')} accepted that had been set aside")
         for change in shown_changes(one.changes):
             say(f"  {change}")
 
@@ -103,10 +103,12 @@ def compact(
         return 0
     for one in done:
         before, after = (sum(files[k] for files in one.files.values()) for k in (0, 1))
-        say(f"{one.model}: {before} files made {after}; {one.removed} old ones removed from the disk")
+        say(
+            f"{one.model}: {counted(before, 'file')} made {after}; {counted(one.removed, 'old one')} removed from the disk"
+        )
         if keep_days is not None:
-            rows = ", ".join(f"{count(n)} {table}" for table, n in one.forgotten.items() if n) or "nothing"
-            say(f"  {rows} older than {keep_days} days left out")
+            rows = rows_by_table(one.forgotten, "nothing")
+            say(f"  {rows} older than {counted(keep_days, 'day')} left out")
     return 0
 
 
@@ -136,10 +138,10 @@ def stats(store: Store = "log", model: OneModel = None, spool: Spool = None, jso
         say_json("log-stats", models=models)
         return 0
     for one in models:
-        rows = ", ".join(f"{count(n)} {table}" for table, n in one.items() if table in TABLES)
-        say(f"{one['model']}: {rows or 'nothing rolled up yet'}; {count(one['waiting_bytes'])} bytes wait")
+        rows = ", ".join(counted(n, table.removesuffix("s")) for table, n in one.items() if table in TABLES)
+        say(f"{one['model']}: {rows or 'nothing rolled up yet'}; {counted(one['waiting_bytes'], 'byte')} waiting")
         if one["set_aside"]:
-            say(f"  {count(one['set_aside'])} lines that fit no table are set aside in {one['quarantine']}")
+            say(f"  {counted(one['set_aside'], 'line')} set aside in {one['quarantine']}, fitting no table")
             say("  try them again: backslide log rollup --replay")
     return 0
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backslide.cli.options import PayloadFormat, PrintJson, Spool, Store, option
-from backslide.cli.output import note, say, say_json, shown_changes
+from backslide.cli.output import note, rows_by_table, say, say_json, shown_changes
 from backslide.contracts.errors import ColumnError, ConfigError, did_you_mean
-from backslide.contracts.say import count
+from backslide.contracts.say import counted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -123,18 +123,17 @@ def _ingest_payloads(
     if json:
         say_json("log-ingest", **asdict(done))
         return 0
-    _tell(done, f"{count(done.calls)} calls in {count(done.records)} records")
+    _tell(done, f"{counted(done.calls, 'call')} in {counted(done.records, 'record')}")
     if done.without_time:
-        say(f"  without a time: {count(done.without_time)} calls")
+        say(f"  without a time: {counted(done.without_time, 'call')}")
     if done.decided:
-        say(f"  prediction taken from the largest score: {count(done.decided)} rows")
+        say(f"  prediction taken from the largest score: {counted(done.decided, 'row')}")
     for words in describe_skipped(done.skipped):
         say(f"  left out: {words}")
     return 0
 
 
 def _tell(done: IngestReport, looked_at: str | None = None) -> None:
-    added = ", ".join(f"{count(n)} {what}" for what, n in done.added.items() if n) or "nothing"
-    say(f"{done.model}: {added} added of {looked_at or f'{count(done.rows)} rows'}")
+    say(f"{done.model}: {rows_by_table(done.added, 'nothing')} added of {looked_at or counted(done.rows, 'row')}")
     for change in shown_changes(done.changes):
         say(f"  {change}")

@@ -13,7 +13,7 @@ from backslide.cli.output import note, say, say_json
 from backslide.contracts.errors import LogError
 from backslide.contracts.files import whole_file
 from backslide.contracts.moments import parse_moment
-from backslide.contracts.say import count, percent
+from backslide.contracts.say import count, counted, percent
 from backslide.contracts.secrets import scrub_address
 
 if TYPE_CHECKING:
@@ -92,8 +92,8 @@ def label(
         say_json("log-label", **content)
         return 0
     if others:
-        note(f"left out: {count(others)} rows of ids that are not in the log of {done.model!r}")
-    say(f"{done.model}: {done.added} labels added; {done.labelled} of {done.rows} rows in the file have one")
+        note(f"left out: {counted(others, 'row')} of ids that are not in the log of {done.model!r}")
+    say(f"{done.model}: {counted(done.added, 'label')} added; {done.labelled} of {done.rows} rows in the file have one")
     if done.right is not None and done.of_rows is not None:
         mean, low, high = done.right
         say(

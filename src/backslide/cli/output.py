@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, TextIO
 from backslide.cli.streams import answer_stream
 from backslide.contracts.errors import ConfigError
 from backslide.contracts.files import write_whole
-from backslide.contracts.say import count
+from backslide.contracts.say import count, counted
 from backslide.contracts.secrets import scrub
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from backslide.contracts.rendering import PublishedAnswer
 
@@ -140,6 +140,11 @@ def _columns(stream: TextIO) -> int:
 
 def _is_terminal(stream: object) -> bool:
     return bool(getattr(stream, "isatty", lambda: False)())
+
+
+def rows_by_table(rows: Mapping[str, int], otherwise: str) -> str:
+    """``1 prediction, 2 labels``: the tables of a log that have any; else the other words."""
+    return ", ".join(counted(n, table.removesuffix("s")) for table, n in rows.items() if n) or otherwise
 
 
 def shown_changes(changes: Sequence[str]) -> list[str]:

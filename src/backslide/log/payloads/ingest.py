@@ -11,7 +11,7 @@ from typing import Any
 from backslide.contracts.config import PayloadSettings
 from backslide.contracts.errors import LogError
 from backslide.contracts.roles import Roles
-from backslide.contracts.say import count
+from backslide.contracts.say import count, counted
 from backslide.log.columns import rows_of
 from backslide.log.ingest import IngestReport, add_rows
 from backslide.log.lines import line, to_answer
@@ -93,7 +93,7 @@ def ingest_payloads(
     report.rows, report.added, report.changes, report.skipped = done.rows, done.added, done.changes, dict(reasons)
     if report.records and not report.rows:
         why = "; ".join(describe_skipped(reasons)[:3])
-        raise LogError(f"no prediction in {count(report.records)} records read as {format}: {why}")
+        raise LogError(f"no prediction in {counted(report.records, 'record')} read as {format}: {why}")
     return report
 
 
