@@ -43,6 +43,7 @@ from backslide.retraining.choice import choose
 from backslide.retraining.gain_onset import choose_since
 from backslide.retraining.history import History, history
 from backslide.retraining.recipe import recipe_of, train_model
+from backslide.retraining.score_evidence import choose_by_scores, headline_share
 from backslide.retraining.windows import limit_rows, plans
 
 FOLDS = 5
@@ -196,8 +197,11 @@ def run(
     for plan in plans(settings.retrain, h):
         say(f"{data.name} {start}: {plan.name}")
         tried.append(try_plan(bench, plan))
-    choice = choose(bench, tried, settings.gate, ("", ""))
-    since = None if choice.promoted else choose_since(bench, tried, settings.gate, ("", ""))
+    names = ("", "")
+    choice = choose(bench, tried, settings.gate, names, share=headline_share(bench, tried, settings.gate))
+    if not choice.promoted:
+        choice = choose_by_scores(bench, tried, settings.gate, names) or choice
+    since = None if choice.promoted else choose_since(bench, tried, settings.gate, names)
     if since is not None:
         bench, _, choice = since
     best, metric = choice.best, bench.metric

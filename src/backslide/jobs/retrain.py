@@ -46,6 +46,7 @@ from backslide.retraining.recalibration import recalibration
 from backslide.retraining.recipe import recipe_of
 from backslide.retraining.registry import final, keep
 from backslide.retraining.robust_inputs import SteadyInputs
+from backslide.retraining.score_evidence import choose_by_scores, headline_share
 from backslide.retraining.windows import plans
 from backslide.stats.threads import one_blas_thread
 
@@ -235,8 +236,11 @@ def _search_plans(
         tried += changed
     bench.say("the gate")
     names = (settings.model.name, "")
-    choice = choose(bench, tried, settings.gate, names)
+    choice = choose(bench, tried, settings.gate, names, share=headline_share(bench, tried, settings.gate))
     unshown = any(line.passed is False for line in choice.judged.lines if line.kind in GAINS)
+    scored = choose_by_scores(bench, tried, settings.gate, names) if unshown and not choice.promoted else None
+    if scored is not None:
+        choice = replace(scored, gates=choice.gates | scored.gates, no_better=choice.no_better)
     since = choose_since(bench, tried, settings.gate, names) if unshown and not choice.promoted else None
     if since is None:
         return Search(bench, tuple(tried), choice, ranked, cause, notes)

@@ -16,7 +16,7 @@ from backslide.playbook.shadow.differences import difference
 from backslide.retraining.backtest import MIN_FOLDS, Backtest, CandidateResult, best_first, fit_plan
 from backslide.retraining.gate import GateResult, judge, p_gain
 from backslide.retraining.limits import limits
-from backslide.stats.metrics.metric import influence
+from backslide.stats.metrics.metric import Metric, influence
 from backslide.stats.simultaneous import TestFamily, family_of
 
 STEADY_LEVEL = 0.1
@@ -55,19 +55,20 @@ def choose(
     *,
     lasting: Callable[[CandidateResult], StretchTest | None] | None = None,
     looks: int = 1,
+    share: float = 1.0,
 ) -> Choice:
     """Judge candidates from the best down, until one passes; the recalibrated champion first where none is shown to be better
     than it, because less changes with it.
 
     ``lasting`` tests that the gain is one of all stretches (default: ``over_stretches``); ``looks`` is how many selections of
-    stretches could have been judged.
+    stretches could have been judged, ``share`` what the headline has of the error rate where there is another way to show a gain.
     """
     no_better = tuple(t.plan.name for t in tried if t.plan.base and not _helps(bench, t, tried))
     ordered = [t for t in best_first(tried, bench.metric) if t.plan.name not in no_better]
     kept = next((t for t in ordered if t.plan.recipe is not None), None)
     if kept is not None and not _beats(bench, ordered[0], kept):
         ordered = [kept, *(t for t in ordered if t is not kept)]
-    family = replace(_family(bench, [t for t in tried if t.found is not None]), looks=looks)
+    family = replace(_family(bench, [t for t in tried if t.found is not None]), looks=looks, share=share)
     gates: dict[str, GateResult] = {}
     for one in ordered:
         assert one.arms is not None
@@ -78,7 +79,7 @@ def choose(
             policy,
             family=family,
             names=named,
-            limits=(*over_time(bench, one, policy, lasting or over_stretches), *_limits(bench, one, policy)),
+            limits=(*over_time(bench, one, policy, lasting or over_stretches), *limit_lines(bench, one, policy)),
         )
         gates[one.plan.name] = judgement
         if judgement.verdict is GateVerdict.PROMOTE:
@@ -107,7 +108,12 @@ def _family(bench: Backtest, tried: Sequence[CandidateResult]) -> TestFamily:
 
 def over_stretches(one: CandidateResult) -> StretchTest | None:
     """Student's test of the mean of the stretches' gains, each one observation; None with too few of them."""
-    gains = np.array([g for g in one.gains if g is not None])
+    return stretch_test(one.gains)
+
+
+def stretch_test(by_stretch: Sequence[float | None]) -> StretchTest | None:
+    """The same of any gains, positive where better."""
+    gains = np.array([g for g in by_stretch if g is not None])
     if len(gains) < MIN_FOLDS:
         return None
     mean, se, df = float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains))), len(gains) - 1
@@ -125,11 +131,16 @@ def over_time(
 
     The paired test sees the noise of rows and days; whether a gain lasts shows only from stretch to stretch.
     """
-    test = lasting(one)
+    return stretch_line(bench.metric, one.gains, lasting(one), policy)
+
+
+def stretch_line(
+    metric: Metric, gains: Sequence[float | None], test: StretchTest | None, policy: GateSettings
+) -> tuple[GateLine, ...]:
+    """The requirement as a line; none with too few stretches, or where no gain is asked for."""
     if test is None or policy.headline != "superior":
         return ()
-    metric = bench.metric
-    mean = float(np.mean([g for g in one.gains if g is not None]))
+    mean = float(np.mean([g for g in gains if g is not None]))
     half = float(stats.t.ppf(1 - policy.level, test.df)) * test.se
     ends = sorted(metric.sign * v for v in (mean - half, mean + half))
     return (
@@ -150,7 +161,7 @@ def over_time(
     )
 
 
-def _limits(bench: Backtest, one: CandidateResult, policy: GateSettings) -> tuple[GateLine, ...]:
+def limit_lines(bench: Backtest, one: CandidateResult, policy: GateSettings) -> tuple[GateLine, ...]:
     """Latency and size of the candidate as it was trained last, where they are limited."""
     if policy.max_latency_ms is None and policy.max_size_mb is None:
         return ()

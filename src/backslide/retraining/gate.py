@@ -1,7 +1,8 @@
 """May the challenger take over? One line for each requirement, and the verdict that follows from them.
 
 * **Headline**, one-sided at ``level``: ``superior`` needs a gain that is shown (H0: no gain) and an estimate of at least the
-  margin; ``non_inferior`` needs a loss beyond the margin ruled out (H0: it loses the margin; Blackwelder 1982).
+  margin; ``non_inferior`` needs a loss beyond the margin ruled out (H0: it loses the margin; Blackwelder 1982). Retraining may
+  let the Brier score show the gain (``score_evidence``).
 * **Classes and user segments**, F1 and the headline: one whose harm is shown and whose estimate is beyond its margin holds the
   challenger. All are tested together (Holm 1979), so an equal challenger is held for one of them at most at ``level``. With
   ``parts = "safety_shown"`` the burden is turned: a loss beyond the margin must be ruled out for each of them; all must pass, so
@@ -67,10 +68,12 @@ def judge(
     family: TestFamily = ALONE,
     limits: tuple[GateLine, ...] = (),
     names: tuple[str, str] = ("the champion", "the challenger"),
+    by_scores: float | None = None,
 ) -> GateResult:
     """Every requirement on the labelled rows that both arms answer.
 
     ``family`` are the challengers that were looked at, of which this one did best: the headline's p-value is corrected for it.
+    ``by_scores`` is the error rate at which the Brier score may show the gain instead; the headline's must be material still.
 
     Raises:
         ModelError: the headline needs scores and there are none.
@@ -82,6 +85,7 @@ def judge(
     compared = arms.answered()
     rows = min(int(k.sum()) for k in compared.known())
     head = headline(case, compared, policy, rows, family)
+    head = head if by_scores is None else _by_scores(case, compared, head, by_scores)
     lines = (head, *parts(case, compared, policy), *_calibration(case, compared, policy, rows), _answers(arms), *limits)
     verdict = _verdict(case, compared, head, lines, policy)
     summary, reason = _words(verdict, head, lines, names)
@@ -146,6 +150,18 @@ def headline(case: Case, arms: Arms, policy: GateSettings, rows: int, family: Te
     passed = bool(p < policy.level and enough)
     numbers = _numbers(case, result, level, p)
     return _line(metric, metric.name, "headline", margin, rule, rows, passed=passed, note=note, **numbers)
+
+
+def _by_scores(case: Case, arms: Arms, head: GateLine, level: float) -> GateLine:
+    """The headline's line, passed where its gain is material and the Brier score shows one."""
+    brier = case.named_metric("brier")
+    shown = difference(case, arms, brier) if head.difference is not None else None
+    if shown is None or head.difference is None:
+        return head
+    gain = head.difference.estimate if head.higher_is_better else -head.difference.estimate
+    passed = gain >= max(head.margin, 1e-12) and p_gain(shown, brier) < level
+    note = f"shown by the Brier score, {say.number(shown.old, 3)} → {say.number(shown.new, 3)}" if passed else ""
+    return head.model_copy(update={"passed": bool(passed), "note": note})
 
 
 def parts(case: Case, arms: Arms, policy: GateSettings) -> tuple[GateLine, ...]:
@@ -294,6 +310,8 @@ def _words(
     if verdict is GateVerdict.PROMOTE:
         unjudged = [line.name for line in lines if line.passed is None and line.kind in ("class", "segment")]
         rest = f"; not judged for lack of labels: {say.listed(unjudged)}" if unjudged else ""
+        if head.note.startswith("shown by"):
+            clause += f"; {head.note}"
         return f"Promote: {clause}.", f"{new} may take over: it meets every requirement that could be judged{rest}"
     if verdict is GateVerdict.ROLL_BACK:
         return f"Roll back: {clause}.", f"let {old} answer: {new} is shown to be worse overall"

@@ -23,13 +23,15 @@ LEAST_UNITS = 20
 class TestFamily:
     """Comparisons of which the best one is looked at; ``largest`` are draws of the largest of their z values, sorted.
 
-    ``looks``: on how many selections of the rows all of them could have been compared.
+    ``looks``: on how many selections of the rows all of them could have been compared. ``share``: what they have of the error
+    rate, where something else may be shown with the rest.
     """
 
     __test__ = False
     size: int = 1
     largest: Floats | None = None
     looks: int = 1
+    share: float = 1.0
 
     def adjusted(self, p: float) -> float:
         """The p-value of the best, corrected for the others."""
@@ -39,11 +41,11 @@ class TestFamily:
 
             above = len(self.largest) - int(np.searchsorted(self.largest, stats.norm.isf(p)))
             corrected = min(corrected, max(p, (above + 1) / (len(self.largest) + 1)))
-        return min(corrected * self.looks, 1.0)
+        return min(corrected * self.looks / self.share, 1.0)
 
     def level(self, alpha: float) -> float:
         """One-sided level of one comparison at which all together have ``alpha``."""
-        alpha /= self.looks
+        alpha *= self.share / self.looks
         if self.largest is None:
             return alpha / self.size
         from scipy import stats
