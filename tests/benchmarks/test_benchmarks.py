@@ -179,7 +179,8 @@ def test_large_files_are_made_and_measured(tmp_path):
     sizes = ("--gigabytes", "0.001", "--rows", "1_000_000")
     lines = cells(run("large_files.py", str(tmp_path), *sizes, "--only", "init", "log profile"))
     table = {(command, form): rest for command, form, *rest in lines if command != "command"}
-    assert set(table) == {(command, form) for command in ("`init`", "`log profile`") for form in ("text", "parquet")}
+    forms = ("CSV, 0.0 GB", "Parquet, 1 million rows")
+    assert set(table) == {(command, form) for command in ("`init`", "`log profile`") for form in forms}
     assert all(code == "0" and 20 < float(peak.replace(",", "")) < 4000 for code, peak, *_ in table.values())
 
 
