@@ -72,6 +72,19 @@ def test_hosts_that_always_lay_apart_have_no_contrast():
     assert find_contrasts(worlds.case_of(Scenario(*rows, ROLES, None))) == []
 
 
+def test_what_is_made_of_the_features_is_no_control():
+    """Answers follow what they are made of: three features tell them, and a fourth comes to tell them as well."""
+
+    def month(seed: int, weight: float) -> pl.DataFrame:
+        rng = np.random.default_rng(seed)
+        a, b, c, power = rng.normal(size=(4, ROWS))
+        answer = np.where(a + b + c + weight * power > 0, "up", "down")
+        return pl.DataFrame({"a": a, "b": b, "c": c, "power": power, "answer": answer, "kept": answer, "said": answer})
+
+    roles = {"label": "answer", "prediction": "said", "features": ("a", "b", "c", "power")}
+    assert find_contrasts(worlds.case_of(Scenario(month(1, 0.0), month(2, 3.0), roles, None))) == []
+
+
 def test_a_tail_that_drifts_off_is_no_factor():
     """Rows beyond a limit always lie at about one ratio: there are as many just before it. A factor leaves a valley."""
     rng = np.random.default_rng(3)

@@ -39,6 +39,8 @@ from backslide.engine.columns.pair import MISSING, Pair
 from backslide.stats.metrics.metric import Floats
 from backslide.stats.shift.doubly_robust import bins_of
 
+ALIKE, MOSTLY = 0.1, 0.7
+"""Distance of a level from the others in the reference up to which they were alike, and share of the features that must be so."""
 MOST_SEEDS = 8
 """Levels, the most frequent ones, from which the others are asked whether they lie apart."""
 SINCE = 0.35
@@ -86,9 +88,9 @@ _CodedNow = tuple[Codes, Codes, int, bool]
 def _claims(case: Case, levels: MarkerLevels, codes: dict[str, _CodedNow]) -> Iterator[tuple[str, _ApartClaim]]:
     if levels.unit == "hour" or levels.column in case.pairs:
         return  # other hours hold other values, and features have ties with each other that the world, or another fault, changes
+    if not levels.ordered and not _is_control(levels, codes):
+        return
     for name, (ref, cur, cells, ordered) in codes.items():
-        if name == levels.column:
-            continue
         now = table_of(levels.current, cur, len(levels.texts), cells)
         if levels.ordered:
             days = case.reference.blocks
@@ -98,6 +100,18 @@ def _claims(case: Case, levels: MarkerLevels, codes: dict[str, _CodedNow]) -> It
             found = _apart(was, now, ordered)
         if found is not None:
             yield name, _ApartClaim(found[0], levels, found[1])
+
+
+def _is_control(levels: MarkerLevels, codes: dict[str, _CodedNow]) -> bool:
+    """Whether rows of all levels were alike in most features before. What is made of the features, as an answer, or goes with
+    them, as a region may, marks other rows when they change, and is no control."""
+    alike = 0
+    for ref, _, cells, ordered in codes.values():
+        was = table_of(levels.reference, ref, len(levels.texts), cells)
+        enough = was.sum(1) >= MIN_ROWS
+        apart, noise = distances_of(was.sum(0) - was, was, ordered)
+        alike += bool((apart <= ALIKE + 2 * noise)[enough].all())
+    return alike >= MOSTLY * len(codes)
 
 
 @once

@@ -3,6 +3,7 @@
 Whatever was done to a column value by value (standardised, ranked, put between 0 and 1, another logarithm), what should be large
 is still large. So values go up and down with what the other columns foretell, as they do in the reference, where values from
 elsewhere would not. The map is the one that takes the values, in order, to what is foretold.
+A scale on which the values lie about where they were, in the same order, is not told from a season.
 """
 
 from __future__ import annotations
