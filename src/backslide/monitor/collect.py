@@ -52,6 +52,7 @@ def gather(frame: pl.LazyFrame, wanted: SumPlan) -> dict[int, Sums]:
     """
     schema = frame.collect_schema()
     needed = {PERIOD, names.LABEL, names.PREDICTION, wanted.source, *wanted.quantities, *wanted.features}
+    needed |= {*wanted.values.numbers, *wanted.values.levels}
     needed |= {*wanted.vocabularies, *(c for expression in wanted.segments for c in columns_of(expression))}
     sums: dict[int, Sums] = {}
     for batch in batches(frame.select(c for c in schema if c in needed), BATCH_ROWS):
