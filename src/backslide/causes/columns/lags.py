@@ -31,6 +31,9 @@ LEAST_ROWS = 300
 HARMONICS = 2
 """Waves of the day that the clock foretells by."""
 DAY = 86_400
+MOST_ROWS = 10
+"""Rows by which a value may be late."""
+MOST_DAYS = 7
 MOST_KEYS = 8
 """Columns whose last row of the same category is looked at."""
 KEY_LEVELS = (3, 0.2)

@@ -16,7 +16,9 @@ from backslide.case import Case
 from backslide.causes.columns.edit import Mask
 from backslide.causes.columns.lags import (
     DAY,
+    MOST_DAYS,
     MOST_KEYS,
+    MOST_ROWS,
     Delay,
     Rows,
     is_key,
@@ -31,9 +33,8 @@ from backslide.engine.columns.pair import Pair
 from backslide.playbook.clock import time_columns
 from backslide.stats.metrics.metric import Floats
 
-MOST_ROWS, LEAST_ROWS_LATE = 10, 4
-"""Rows by which a column may be late, and from which on so many agreeing values say something."""
-MOST_DAYS = 7
+LEAST_ROWS_LATE = 4
+"""Rows by which a column is late from which on so many agreeing values say something."""
 LEAST_STRETCH = 20
 """Rows of a stretch of a day or more."""
 DIFFERENT = 0.5

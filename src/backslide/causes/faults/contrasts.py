@@ -8,7 +8,6 @@ in the reference the two lay together; and what was done is read with the others
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -31,6 +30,7 @@ from backslide.causes.faults.subset_rules import (
     MOST,
     NOISE,
     QUIET,
+    Claim,
     distances_of,
     table_of,
 )
@@ -52,31 +52,24 @@ BEYOND_USUAL = 2.0
 """Times as far as any two parts of the reference lie from each other."""
 
 
-@dataclass(frozen=True)
-class _ApartClaim:
-    score: float
-    levels: MarkerLevels
-    chosen: tuple[int, ...]
-
-
 def find_contrasts(case: Case) -> list[tuple[Marker, ...]]:
     """Markers, the one that tells most first, with the columns in which their rows lie apart from the others; of levels also the
     others as a marker of their own, as either part may be the broken one."""
-    best: dict[str, _ApartClaim] = {}
+    best: dict[str, Claim] = {}
     codes = {name: _coded_now(pair) for name, pair in case.pairs.items() if not pair.identifier}
     for levels in levels_of_columns(case):
         for name, claim in _claims(case, levels, codes):
             if claim.score > (best[name].score if name in best else 0.0):
                 best[name] = claim
-    grouped: dict[tuple[str, str, tuple[int, ...]], list[str]] = {}
+    grouped: dict[tuple[str, tuple[int, ...]], list[str]] = {}
     for name, claim in best.items():
-        grouped.setdefault((claim.levels.column, claim.levels.unit, claim.chosen), []).append(name)
+        grouped.setdefault(claim.key, []).append(name)
     groups = sorted(grouped.values(), key=lambda columns: -max(best[name].score for name in columns))[:MOST]
     made = [_markers(best[group[0]], tuple(group)) for group in groups]
     return [sides for sides in made if all(selects_its_rows(case, marker) for marker in sides)]
 
 
-def _markers(claim: _ApartClaim, columns: tuple[str, ...]) -> tuple[Marker, ...]:
+def _markers(claim: Claim, columns: tuple[str, ...]) -> tuple[Marker, ...]:
     first = marker_of(claim.levels, claim.chosen, columns)
     others = tuple(i for i in range(len(claim.levels.texts)) if i not in claim.chosen)
     return (first,) if claim.levels.ordered else (first, marker_of(claim.levels, others, columns))
@@ -85,7 +78,7 @@ def _markers(claim: _ApartClaim, columns: tuple[str, ...]) -> tuple[Marker, ...]
 _CodedNow = tuple[Codes, Codes, int, bool]
 
 
-def _claims(case: Case, levels: MarkerLevels, codes: dict[str, _CodedNow]) -> Iterator[tuple[str, _ApartClaim]]:
+def _claims(case: Case, levels: MarkerLevels, codes: dict[str, _CodedNow]) -> Iterator[tuple[str, Claim]]:
     if levels.unit == "hour" or levels.column in case.pairs:
         return  # other hours hold other values, and features have ties with each other that the world, or another fault, changes
     if not levels.ordered and not _is_control(levels, codes):
@@ -99,7 +92,7 @@ def _claims(case: Case, levels: MarkerLevels, codes: dict[str, _CodedNow]) -> It
             was = table_of(levels.reference, ref, len(levels.texts), cells)
             found = _apart(was, now, ordered)
         if found is not None:
-            yield name, _ApartClaim(found[0], levels, found[1])
+            yield name, Claim(found[0], levels, found[1])
 
 
 def _is_control(levels: MarkerLevels, codes: dict[str, _CodedNow]) -> bool:

@@ -50,7 +50,7 @@ MOST = 4
 
 
 @dataclass(frozen=True)
-class _Claim:
+class Claim:
     """That some levels of a column mark the rows in which a feature moved."""
 
     score: float
@@ -68,7 +68,7 @@ def find_markers(case: Case) -> list[Marker]:
     A feature belongs to the marker that explains it best, and to the best of those that no model sees: hosts and sources mark
     faults more often than features do, which have ties of their own with what they seem to mark.
     """
-    best: dict[tuple[str, bool], _Claim] = {}
+    best: dict[tuple[str, bool], Claim] = {}
     codes = {name: _coded(pair) for name, pair in case.pairs.items() if not pair.identifier}
     ties = tie_products(case)
     for levels in levels_of_columns(case):
@@ -78,7 +78,7 @@ def find_markers(case: Case) -> list[Marker]:
                 if claim.score > (best[slot].score if slot in best else 0.0):
                     best[slot] = claim
     grouped: dict[tuple[str, tuple[int, ...]], list[str]] = {}
-    claims: dict[tuple[str, tuple[int, ...]], _Claim] = {}
+    claims: dict[tuple[str, tuple[int, ...]], Claim] = {}
     for (name, _), claim in best.items():
         grouped.setdefault(claim.key, []).append(name)
         if claim.score >= (claims[claim.key].score if claim.key in claims else 0.0):
@@ -88,18 +88,18 @@ def find_markers(case: Case) -> list[Marker]:
     return [marker for marker in markers if selects_its_rows(case, marker)]
 
 
-def _claims(levels: MarkerLevels, codes: dict[str, _Coded], ties: Ties) -> Iterator[tuple[str, _Claim]]:
+def _claims(levels: MarkerLevels, codes: dict[str, _Coded], ties: Ties) -> Iterator[tuple[str, Claim]]:
     """Features that moved, or that lost their ties while they themselves held still, in some levels alone."""
     inside = _Contrast(levels)
     asked = codes if levels.ordered else inside.candidates(codes)
     for name in asked:
         found = None if name == levels.column else inside.of(*codes[name])
         if found is not None:
-            yield name, _Claim(found[0], levels, found[1])
+            yield name, Claim(found[0], levels, found[1])
     lost = untied(levels.reference, levels.current, len(levels.texts), levels.column, levels.ordered, ties)
     for name, (score, chosen) in lost.items():
         if name in codes and inside.still(*codes[name], chosen):
-            yield name, _Claim(score, levels, chosen)
+            yield name, Claim(score, levels, chosen)
 
 
 _Coded = tuple[Codes, Codes, int, bool]

@@ -8,6 +8,8 @@ not better elsewhere. A column that is late only from some day on is so from tha
 
 Or by the **seam** of the delay, without any other column: at its beginning the last rows, the last days or the last value of each
 key stand there a second time, in order and to the last digit, where the reference hardly ever agreed with itself so long before.
+Certain is that where values follow each other from row to row, or keys begin on several days: a day on which nothing moved looks
+the same, so that it has to prove itself by its price.
 
 A column that holds the former window's values, row by row and in the same order, is told by the values alone. One that holds a
 single value for a day is a `frozen_feature`.
@@ -33,7 +35,9 @@ from backslide.case import Case
 from backslide.causes.columns import edit
 from backslide.causes.columns.edit import Mask
 from backslide.causes.columns.lags import (
+    MOST_DAYS,
     MOST_KEYS,
+    MOST_ROWS,
     ColumnEstimate,
     Delay,
     LinearExpectations,
@@ -55,9 +59,6 @@ from backslide.playbook.base import Scenario
 from backslide.playbook.clock import time_columns
 from backslide.stats.metrics.metric import Floats
 
-MOST_ROWS = 10
-"""Rows by which a value may be late."""
-MOST_DAYS = 7
 EARLIER = 1.1
 """Times as much as a late column that one which comes early must mend to be it instead."""
 MOST_COLUMNS = 4
