@@ -16,7 +16,8 @@ from backslide.causes.pricing.materiality import Scale
 from backslide.causes.search import Explanation
 from backslide.causes.shift import shifts
 from backslide.contracts.cause import CauseKind, Confidence
-from backslide.contracts.diagnosis import Verdict
+from backslide.contracts.diagnosis import DegradedPart, Verdict
+from backslide.contracts.finding import Estimate
 from backslide.jobs import diagnose as job
 from backslide.jobs.verdict import Judgement, class_metric, judge
 from backslide.playbook import scenarios
@@ -101,7 +102,10 @@ def test_a_fault_that_cost_the_whole_is_priced_in_the_whole_where_only_a_part_is
     def of_a_class(case: Any) -> Judgement:
         whole = judge(case)
         target = class_metric("f1", 0, case.problem.classes[0])
-        return Judgement(Verdict.DEGRADED_IN_PART, whole.change, target, case.change(target), (), ())
+        part = DegradedPart(
+            kind="class", name="yes", metric="f1", reference=0.8, current=0.7, change=Estimate(estimate=-0.1)
+        )
+        return Judgement(Verdict.DEGRADED_IN_PART, whole.change, target, case.change(target), (part,), ())
 
     real = job.find_causes
 
@@ -114,6 +118,7 @@ def test_a_fault_that_cost_the_whole_is_priced_in_the_whole_where_only_a_part_is
     monkeypatch.setattr(job, "headline_verdict", lambda case, change: Verdict.INCONCLUSIVE)
     diagnosis = worlds.causes_of(scenario)
     assert diagnosis.verdict == Verdict.DEGRADED
+    assert any("class yes got worse for certain" in note for note in diagnosis.inputs.notes)
     first = diagnosis.causes[0]
     assert (first.kind, first.features) == (CauseKind.UNIT_CHANGE, ("income",))
     truth = worlds.accuracy(scenario.current) - worlds.accuracy(current)

@@ -158,6 +158,11 @@ def _explained(case: Case, judgement: Judgement, progress: Progress | None) -> t
     whole = find_causes(case, case.metric, degraded=False, progress=progress)
     causes = Presenter(case, case.metric, whole, ()).causes()
     if _verdict(case, case, headline, whole, causes) == Verdict.DEGRADED:
+        if judgement.parts:
+            parts = say.listed([f"{part.kind} {part.name}" for part in judgement.parts])
+            case.notes.append(
+                f"all rows are explained, since what is named cost them all; {parts} got worse for certain as well"
+            )
         return headline, case, whole
     return judgement, subject, found
 
