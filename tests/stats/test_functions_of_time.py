@@ -79,3 +79,17 @@ def test_what_comes_in_runs_is_told_from_what_shifted_once():
     assert not comes_in_runs(season + RNG.normal(size=4000), SECONDS)
     assert not comes_in_runs(RNG.integers(0, 2, 4000).astype(float), SECONDS)
     assert not comes_in_runs(np.full(4000, 1.0), SECONDS)
+
+
+def test_only_places_that_came_again_show_a_cycle():
+    """In three weeks whatever differs from day to day, as the weather does, is told by the day of the month."""
+    daily = RNG.normal(size=400)
+    first = (DAYS - DAYS.min()).astype(int)
+    weather = daily[first] + 0.05 * RNG.normal(size=4000)
+    for days in (20, 40):
+        rows = first < days
+        assert not follows_cycle(weather[rows], SECONDS[rows])
+    month = np.asarray(SECONDS.astype("datetime64[s]").astype("datetime64[D]").astype(str), object)
+    day = np.array([float(text[-2:]) for text in month])
+    rows = first < 60
+    assert follows_cycle(day[rows], SECONDS[rows])

@@ -26,6 +26,7 @@ from backslide.causes.faults.misfits import (
 )
 from backslide.causes.faults.recognition import ALL_ROWS, find_all_faults
 from backslide.causes.faults.row_lag import find_label_lag, find_row_lag
+from backslide.causes.faults.unrelated_column import find_unrelated_columns
 from backslide.causes.pricing import materiality
 from backslide.causes.pricing.counterfactual import PricingBench, price
 from backslide.causes.pricing.materiality import Scale
@@ -35,7 +36,7 @@ from backslide.causes.replay.model_or_threshold import OwnChange, find_own_chang
 from backslide.causes.replay.snapshot_diff import name_by_snapshots
 from backslide.causes.shift import shifts
 from backslide.causes.shift.shifts import WorldChange
-from backslide.causes.suspicion import Suspicion, find_suspects
+from backslide.causes.suspicion import Suspicion, find_suspects, is_doubtful
 from backslide.causes.traffic.base import TrafficChange
 from backslide.causes.traffic.duplicated_rows import find_duplicated_rows
 from backslide.causes.traffic.lost_rows import find_lost_rows
@@ -130,6 +131,7 @@ def find_causes(case: Case, target: Metric, *, degraded: bool, progress: Progres
     if _unsettled(explanation, scale) and materiality.asks_for_lag(explanation.unexplained, scale):
         say("causes: labels of other rows")
         bench, explanation = _with_row_lag(bench, explanation, scale)
+        explanation = _with_unrelated(bench, explanation, scale)
     say("causes: rows that came again, or no longer")
     explanation = _with_traffic(explanation, served, faults, scale)
     # Asked whatever the change where columns moved: what the world did for the better in the same weeks may hide a fault.
@@ -177,10 +179,14 @@ def _with_suspects(found: Explanation, bench: PricingBench, tried: list[Fault], 
     """The explanation with what is suspected beside what is named; of a stand-in that has to be fitted for it, a note."""
     if len(bench.rows(bench.case.reference)) >= LEAST_ROWS:
         bench, found = _on_stand_in(bench, found)
-    listed = {id(h) for fault in (*found.faults, *found.harmless) for h in fault.hypotheses}
+    # A price within its noise that would count is no proof that it costs nothing.
+    harmless = tuple(fault for fault in found.harmless if not is_doubtful(fault, scale))
+    listed = {id(h) for fault in (*found.faults, *harmless) for h in fault.hypotheses}
     left = [fault for fault in tried if not any(id(h) in listed for h in fault.hypotheses)]
     suspects, notes = _attempt("suspects", lambda: find_suspects(bench, left, found.faults, scale))
-    return replace(found, suspects=suspects, notes=(*found.notes, *notes))
+    listed = {id(h) for suspicion in suspects for h in suspicion.fault.hypotheses}
+    harmless = tuple(fault for fault in found.harmless if not any(id(h) in listed for h in fault.hypotheses))
+    return replace(found, suspects=suspects, harmless=harmless, notes=(*found.notes, *notes))
 
 
 def _with_traffic(found: Explanation, bench: PricingBench, known: list[Fault], scale: Scale) -> Explanation:
@@ -224,6 +230,16 @@ def _with_row_lag(bench: PricingBench, found: Explanation, scale: Scale) -> tupl
     named = [fault for fault in named if not taken & set(fault.features)]
     faults = share_out(bench, [*(replace(fault, share=None) for fault in found.faults), *named])
     return bench, replace(found, faults=tuple(faults), notes=(*found.notes, *notes))
+
+
+def _with_unrelated(bench: PricingBench, found: Explanation, scale: Scale) -> Explanation:
+    """The explanation with a column that tells nothing of the outcome any more, where nothing else is known to be wrong."""
+    if found.own_change_matters or not materiality.asks_for_lag(found.unexplained, scale):
+        return found
+    columns, notes = _attempt("columns of other rows", lambda: find_unrelated_columns(bench, found.faults))
+    named = [f for f in columns if materiality.stands(f, scale) and materiality.matters(f, scale)]
+    faults = share_out(bench, [*(replace(fault, share=None) for fault in found.faults), *named])
+    return replace(found, faults=tuple(faults) if named else found.faults, notes=(*found.notes, *notes))
 
 
 def _with_row_faults(found: Explanation, bench: PricingBench, known: list[Fault], scale: Scale) -> Explanation:

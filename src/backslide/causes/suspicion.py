@@ -65,7 +65,8 @@ def find_suspects(
     column that a ``named`` fault has already."""
     taken = {feature for fault in named for feature in fault.features}
     found: list[Fault] = []
-    for fault in sorted((f for f in tried if _may_harm(f, scale)), key=lambda f: -_harm(f, scale)):
+    may_harm = [fault for fault in tried if _may_harm(fault, scale) or is_doubtful(fault, scale)]
+    for fault in sorted(may_harm, key=lambda f: -_harm(f, scale)):
         if not taken & set(fault.features):
             found.append(fault)
             taken |= set(fault.features)
@@ -77,6 +78,14 @@ def find_suspects(
 
 def _harm(fault: Fault, scale: Scale) -> float:
     return 0.0 if fault.points is None else scale.harm(fault.points)
+
+
+def is_doubtful(fault: Fault, scale: Scale) -> bool:
+    """Whether a fault that is there for certain may do harm that counts, by the ends of its price: it is not known to cost
+    nothing."""
+    if not fault.exact or fault.log_only or fault.points is None or fault.kind in materiality.BY_THE_WORLD:
+        return False
+    return max(map(scale.target.harm, fault.points.bounds)) >= scale.min_effect
 
 
 def _may_harm(fault: Fault, scale: Scale) -> bool:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from backslide.case import Case
 from backslide.causes.columns.edit import Mask
 from backslide.engine.columns.cache import once
-from backslide.engine.columns.design_matrix import make_design
+from backslide.engine.columns.design_matrix import Design, make_design
 from backslide.engine.columns.pair import MISSING, Pair, to_words
 from backslide.playbook.clock import time_columns
 from backslide.playbook.concept.screen import left_by_screen
@@ -112,9 +112,7 @@ def expectation(
     does not say what goes with their new values. ``with_strays`` lets the latter in, for the rows on which they did not.
     """
     pair = case.pairs[column]
-    design = make_design(
-        case.pairs.values(), leave_out={column, *leave_out, *case.suspects, *_no_witnesses(case, with_strays)}
-    )
+    design = partners(case, column, leave_out, with_strays=with_strays)
     learn = earlier_rows(case)
     if not design.columns or pair.constant_before or pair.identifier:
         return None
@@ -131,6 +129,12 @@ def expectation(
     return _levels(pair, x, design.categorical, rows, ~learn & known, rng)
 
 
+def partners(case: Case, column: str, leave_out: frozenset[str], *, with_strays: bool) -> Design:
+    """The columns that may foretell ``column``."""
+    out = {column, *leave_out, *case.suspects, *_no_witnesses(case, with_strays)}
+    return make_design(case.pairs.values(), leave_out=out)
+
+
 def _no_witnesses(case: Case, with_strays: bool) -> set[str]:
     """Columns that tell the time, that left the reference, and those of a very wide table that its screen leaves alone."""
     return {*time_columns(case), *left_by_screen(case), *(() if with_strays else stray_rows(case))}
@@ -143,10 +147,15 @@ def stray_rows(case: Case) -> dict[str, Mask]:
     return {name: stray for name, stray in rows.items() if len(stray) and stray.mean() > STRAY}
 
 
-def _beyond(pair: Pair) -> Mask:
+def far_rows(pair: Pair) -> Mask:
+    """Current rows whose number lies further from the reference's range than that is wide (n_cur,)."""
+    return _beyond(pair, 1.0) if pair.numeric else np.zeros(len(pair.current), bool)
+
+
+def _beyond(pair: Pair, share: float = BEYOND) -> Mask:
     if pair.numeric:
         known, values = pair.finite[0], pair.numbers[1]
-        room = BEYOND * (known[-1] - known[0]) if len(known) else np.nan
+        room = share * (known[-1] - known[0]) if len(known) else np.nan
         return (
             np.isfinite(values) & ((values < known[0] - room) | (values > known[-1] + room))
             if len(known)

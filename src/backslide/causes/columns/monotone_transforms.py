@@ -184,8 +184,8 @@ def find_offset(pair: Pair) -> Offset | None:
     noise = ks_limit(len(ref), len(cur))
     if moved < OFFSET_MOVED + noise:
         return None
-    step_ref, phase_ref = _lattice(ref)
-    step_cur, phase_cur = _lattice(cur)
+    step_ref, phase_ref = lattice_of(ref)
+    step_cur, phase_cur = lattice_of(cur)
     gaps = np.quantile(cur, _QUANTILES) - np.quantile(ref, _QUANTILES)
     by = float(np.median(gaps))
     if step_ref is not None and step_cur is not None and abs(step_ref - step_cur) <= 1e-6 * step_ref:
@@ -240,7 +240,7 @@ def _of_a_scaler(ref: Floats, factor: float, by: float) -> bool:
     )
 
 
-def _lattice(values: Floats) -> tuple[float | None, float]:
+def lattice_of(values: Floats) -> tuple[float | None, float]:
     """Step and phase of the lattice that holds the values; (None, 0) where there is none."""
     distinct = np.unique(values)
     if not 10 <= len(distinct) <= len(values) / 3:

@@ -7,10 +7,26 @@ repair takes away most of what moved.
 
 from __future__ import annotations
 
+from backslide.engine.columns.pair import Pair
+from backslide.stats.two_sample import ks, ks_limit
+
 MOST_LEFT = 0.35
 """Share of the move that may be left at most, however much the column wanders: a repair must explain the most of it."""
 AHEAD = 1.5
 """Times the usual drift that is allowed for: the middles of two windows lie further apart than those of two halves of one."""
+
+SEASONS = 2.0
+"""Times the usual drift up to which a column of numbers may have moved with the season: two windows are twice as far apart as the
+halves of one."""
+
+
+def may_be_the_season(pair: Pair) -> bool:
+    """Whether a column of numbers moved no further than the reference itself leads to expect.
+
+    Such a level or scale need be no fault, whatever bringing it back pays: a model that never saw the season is served better so.
+    """
+    ref, cur = pair.finite
+    return ks(ref, cur) <= ks_limit(len(ref), len(cur)) + SEASONS * pair.usual_drift
 
 
 def is_explained(left: float, moved: float, noise: float, share: float, drift: float) -> bool:

@@ -114,13 +114,28 @@ def _against_clock(case: Case, pair: Pair) -> ClockShift | None:
     circle = _circle(pair)
     if circle is not None and circle[1] in (24, 7):
         return _circle_against_clock(pair, [c for c in clocks if c is not None], *circle)
+    known = [clock for clock in clocks if clock is not None]
+    if all(_is_day(values, clock) for values, clock in zip(pair.numbers, known, strict=True)):
+        return None
     for size in _UNITS:
-        known = [clock for clock in clocks if clock is not None]
         lags = [values * size - clock for values, clock in zip(pair.numbers, known, strict=True)]
         turn = _line(lags, known, size)
         if turn is not None:
             return turn
     return None
+
+
+def _is_day(values: Floats, clock: Floats) -> bool:
+    """Whether the values are the days of the month or of the year of their rows: they keep pace with the clock, and begin again
+    with every month, or year, as they should."""
+    known = np.isfinite(values) & np.isfinite(clock)
+    if known.sum() < MIN_ROWS:
+        return False
+    days = clock[known].astype("datetime64[s]").astype("datetime64[D]")
+    return any(
+        float((values[known] == (days - days.astype(unit)).astype(int) + 1).mean()) >= AGREE
+        for unit in ("datetime64[M]", "datetime64[Y]")
+    )
 
 
 def _circle_against_clock(pair: Pair, clocks: list[Floats], first: int, period: int) -> ClockShift | None:

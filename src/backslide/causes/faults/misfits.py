@@ -36,7 +36,8 @@ from backslide.causes.columns.association import (
     tied_columns,
     usable,
 )
-from backslide.causes.columns.expectation import LEAST_ROWS, ColumnExpectation, expectation, stray_rows
+from backslide.causes.columns.expectation import ColumnExpectation, expectation, far_rows, stray_rows
+from backslide.causes.columns.support import excess_where_alike
 from backslide.causes.faults.base import Fault, Hypothesis, evidence_of
 from backslide.causes.faults.column_signature import Replacement
 from backslide.causes.faults.row_evidence import read_rows
@@ -75,13 +76,15 @@ MOST_JOINED = 4
 """Columns of one join that are asked about without each other."""
 MOST_READ = 6
 """Columns whose rows are read one by one, those that fit least."""
+FAR_SHARE = 0.8
+"""Share of the rows of a fault whose numbers must lie far from all that there were for it to be certain."""
 SHOWN = 2
 
 
 def anything_moved(case: Case, known: Sequence[Fault]) -> bool:
     """Whether a column that tells no time and has no ``known`` fault moved, or a tie between two such columns changed: where all
     are as they were, none can be broken by much, and it need not be asked row by row."""
-    out = {feature for fault in known for feature in fault.features} | time_columns(case)
+    out = _columns_of(known) | time_columns(case)
     if any(
         distance(pair) > STILL + noise(pair) for name, pair in case.pairs.items() if name not in out and usable(pair)
     ):
@@ -96,7 +99,7 @@ def find_row_faults(bench: PricingBench, known: Sequence[Fault], scale: Scale) -
     """Faults that the rows which no longer fit tell by themselves (``row_evidence``, ``row_exchange``), each priced beside those
     before it; none of a column that has a fault already."""
     case, groups = bench.case, list[list[Hypothesis]]()
-    asked = misfits(case, frozenset(feature for fault in known for feature in fault.features))
+    asked = misfits(case, _columns_of(known))
     elsewhere: list[Hypothesis] = []
     for one in asked[:MOST_READ]:
         if any(one.column in h.features for group in groups for h in group):
@@ -112,9 +115,20 @@ def find_row_faults(bench: PricingBench, known: Sequence[Fault], scale: Scale) -
     for group in groups:
         columns = frozenset(feature for h in group for feature in h.features)
         fault = price(bench, Fault(tuple(group), columns), [*known, *found])
-        if materiality.row_fault_stands(fault, scale):
+        if materiality.row_fault_stands(fault, scale, certain=_is_far_off(case, group)):
             found.append(fault)
     return found
+
+
+def _is_far_off(case: Case, group: Sequence[Hypothesis]) -> bool:
+    """Whether the rows hold numbers that lie far from all that the reference held: these are wrong, whatever they cost."""
+    return all(float(far_rows(case.pairs[h.features[0]])[h.rows].mean()) >= FAR_SHARE for h in group)
+
+
+def _columns_of(known: Sequence[Fault]) -> frozenset[str]:
+    """Columns that need not be asked, as their fault is known; where some values are missing, those that are there may be
+    wrong."""
+    return frozenset(f for fault in known if fault.kind != CauseKind.MISSING_VALUES for f in fault.features)
 
 
 def _broke_together(one: Hypothesis, other: Hypothesis) -> bool:
@@ -151,7 +165,7 @@ def find_unrecognised(bench: PricingBench, known: Sequence[Fault], rest: Effect,
     before it; ``known`` faults are undone throughout and their columns are no witnesses."""
     case = bench.case
     suspects: list[Fault] = []
-    asked = misfits(case, frozenset(feature for fault in known for feature in fault.features))
+    asked = misfits(case, _columns_of(known))
     while asked and len(suspects) < MOST_SUSPECTS:
         others = [*known, *suspects]
         priced = [price(bench, _fault(case, one), others) for one in asked[:MOST_PRICED]]
@@ -164,7 +178,7 @@ def find_unrecognised(bench: PricingBench, known: Sequence[Fault], rest: Effect,
             break
         best = max(standing, key=lambda fault: -scale.harm(fault.repair_effect) if fault.repair_effect else 0.0)
         suspects.append(best)
-        taken = frozenset(feature for fault in [*known, *suspects] for feature in fault.features)
+        taken = _columns_of([*known, *suspects])
         asked = misfits(case, taken, [one.column for one in asked if one.column not in taken])
     return suspects
 
@@ -211,21 +225,22 @@ def stirred_columns(case: Case) -> frozenset[str]:
 
 
 def _is_unfit(case: Case, one: ColumnExpectation) -> bool:
-    return one.excess >= LEAST_EXCESS and one.z(case) >= EXCESS_Z
+    """Whether more rows than usual do not fit; days may differ in how many, but not in values far from all that there were."""
+    if one.excess < LEAST_EXCESS:
+        return False
+    return one.z(case) >= EXCESS_Z or float(far_rows(case.pairs[one.column]).mean()) >= LEAST_EXCESS
 
 
 def _moved_along(case: Case, one: ColumnExpectation, taken: frozenset[str]) -> bool:
-    """Whether a column fits as ever where the columns that left the reference did not leave it.
+    """Whether a column fits as ever on the rows that are alike in the other columns, where none of these left the reference.
 
     It went with them where they went, as season goes with month: which of them broke, or whether the year went on, these rows do
     not say.
     """
     strays = [rows for name, rows in stray_rows(case).items() if name not in taken and name != one.column]
-    at_home = ~np.logical_or.reduce(strays) if strays else np.zeros(0, bool)
-    if at_home.sum() < LEAST_ROWS:
-        return False
-    again = expectation(case, one.column, taken, with_strays=True)
-    return again is not None and float(again.current[at_home].mean()) - again.usual < LEAST_EXCESS
+    at_home = ~np.logical_or.reduce([np.zeros(len(one.current), bool), *strays])
+    excess = excess_where_alike(case, one.column, taken, at_home)
+    return excess is not None and excess < LEAST_EXCESS
 
 
 def _fault(case: Case, one: ColumnExpectation) -> Fault:

@@ -37,6 +37,8 @@ REACHES = 0.1
 LOST_TOGETHER = (CauseKind.DEFAULT_VALUE, CauseKind.MISSING_VALUES)
 TOGETHER = 0.9
 """Rows of both over rows of either from which on two columns lost their values together."""
+MOST_OF = 0.5
+"""Share of rows without a value from which on nothing else is read in a column."""
 MOST_ROUNDS = 2
 """Rounds of repair and repeat."""
 
@@ -146,7 +148,8 @@ def _one_name_per_column(found: list[Hypothesis]) -> list[Hypothesis]:
             continue  # read twice, by its mark and as a mixture: undone once
         if all(taken.get(feature, own) == own for feature in hypothesis.features):
             kept.append(hypothesis)
-            taken |= dict.fromkeys(hypothesis.features, own)
+            if hypothesis.kind != CauseKind.MISSING_VALUES or hypothesis.rows.mean() >= MOST_OF:
+                taken |= dict.fromkeys(hypothesis.features, own)  # where some are missing, the others may be wrong
     return kept
 
 

@@ -1,8 +1,8 @@
 """What was done to the values that do not fit, read row by row: each value beside what the other columns foretell of it.
 
-Distributions move when the world does; the ratio of a value to what it should be does not. So a factor, several powers of ten
-(a decimal mark that was lost), a sign, or one value in place of all are told here also on a part of the rows and in consecutive
-weeks. The answer takes the place of an unrecognised fault when undoing it pays as much.
+Distributions move when the world does; the ratio of a value to what it should be does not. So a constant, a factor, several
+powers of ten (a decimal mark that was lost), a sign, or one value in place of all are told here also on a part of the rows and in
+consecutive weeks. The answer takes the place of an unrecognised fault when undoing it pays as much.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ NEAR = 0.05
 """Logarithm of the ratio within which a factor that people know is the one that was found."""
 BACK = 0.6
 """Share of the values that a factor must take back among those that the column always had; the world adds some of its own."""
+FAR_APART = 4.0
+"""Times the width of the usual differences that a constant must be: a level that drifts is off by less."""
 FAR = 2.0
 """Times the width of the usual ratios that rows must be off to be read apart from others that do not fit either."""
 VALLEY, PEAK = (0.4, 0.7), (0.85, 1.15)
@@ -90,7 +92,13 @@ def read_rows(case: Case, one: ColumnExpectation) -> Hypothesis | None:
     pair = case.pairs[one.column]
     if not pair.numeric or one.current.sum() < LEAST_ROWS:
         return None
-    return _one_value(pair, one) or _ratio(pair, one) or read_scale(pair, one) or read_noise(case, one)
+    return (
+        _one_value(pair, one)
+        or _difference(pair, one)
+        or _ratio(pair, one)
+        or read_scale(pair, one)
+        or read_noise(case, one)
+    )
 
 
 def _one_value(pair: Pair, one: ColumnExpectation) -> Hypothesis | None:
@@ -131,6 +139,27 @@ def _limit(pair: Pair, foretold: Floats, value: float) -> str | None:
         if value == end and beyond.mean() >= ONE_VALUE:
             return side
     return None
+
+
+def _difference(pair: Pair, one: ColumnExpectation) -> Hypothesis | None:
+    """A constant that was added: far more than the others leave open, and the same on the rows to within what they do.
+
+    So are degrees of another scale, and an integer that overflowed: it is less by a power of two.
+    """
+    values, foretold = pair.numbers[1], np.asarray(one.foretold, float)
+    usual = (pair.numbers[0] - np.asarray(one.reference_foretold, float))[one.held_out & np.isfinite(pair.numbers[0])]
+    if len(usual) < LEAST_ROWS:
+        return None
+    apart, width = values - foretold - float(np.median(usual)), NARROW * _spread(usual)
+    far = one.current & np.isfinite(apart) & (np.abs(apart) > FAR_APART * width)
+    middle = float(np.median(apart[far])) if far.any() else 0.0
+    near = far & (np.abs(apart - middle) <= ALIKE * width)
+    if width == 0 or near.sum() < max(LEAST_ROWS, AGREE * far.sum()):
+        return None
+    if _spread(apart[near]) > ALIKE * width / NARROW or not _stands_apart(apart / middle):
+        return None
+    words = f"{say.number(abs(middle), 3)} {'more' if middle > 0 else 'less'} than it should be"
+    return _hypothesis(pair, near, CauseKind.UNIT_CHANGE, np.full(len(values), middle), words, (np.subtract, np.add))
 
 
 def _ratio(pair: Pair, one: ColumnExpectation) -> Hypothesis | None:
@@ -248,11 +277,18 @@ def _decades(pair: Pair, rows: Mask, logs: Floats, width: float) -> Hypothesis |
     return _hypothesis(pair, near, CauseKind.UNIT_CHANGE, np.where(near, 10.0**power, np.nan), words)
 
 
-def _hypothesis(pair: Pair, rows: NDArray[np.bool_], kind: CauseKind, parameter: Floats, words: str) -> Hypothesis:
+def _hypothesis(
+    pair: Pair,
+    rows: NDArray[np.bool_],
+    kind: CauseKind,
+    parameter: Floats,
+    words: str,
+    maps: tuple[Callable[[Floats, Floats], Floats], Callable[[Floats, Floats], Floats]] = (np.divide, np.multiply),
+) -> Hypothesis:
     share = say.percent(float(rows.mean()))
     off = "comes " if kind == CauseKind.SIGN_FLIP else "is off " if words.startswith("by") else "is "
     return Hypothesis(
-        signature=RowMap(kind, np.divide, np.multiply, parameter),
+        signature=RowMap(kind, *maps, parameter),
         features=(pair.name,),
         seen=f"{pair.name} {off}{words} on {share} of the rows, judged by the other columns",
         undo=f"convert {pair.name} back on those rows",

@@ -18,7 +18,7 @@ from backslide.case import Case
 from backslide.causes.columns import edit
 from backslide.causes.columns.edit import Mask
 from backslide.causes.columns.expectation import ColumnExpectation, rank_among
-from backslide.causes.columns.remainder import AHEAD
+from backslide.causes.columns.remainder import SEASONS
 from backslide.causes.faults.base import Hypothesis, Remedy
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
@@ -83,7 +83,7 @@ def read_scale(pair: Pair, one: ColumnExpectation) -> Hypothesis | None:
     if usual < LEAST_TIED or len(np.unique(values[known])) < LEAST_VALUES:
         return None
     most = float(one.current.mean()) >= LEAST_SHARE
-    moved = ks(*pair.finite) > max(FAR, ks_limit(*map(len, pair.finite))) + AHEAD * pair.usual_drift
+    moved = ks(*pair.finite) > max(FAR, ks_limit(*map(len, pair.finite))) + SEASONS * pair.usual_drift
     for every in (known, one.current) if most else (known,):
         now = _in_order(values[every], foretold[every])
         # In reverse order no column drifts; on another scale it is only where most rows do not fit.

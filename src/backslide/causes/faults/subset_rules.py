@@ -25,6 +25,7 @@ from backslide.causes.faults.markers import (
 )
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import MISSING, Pair
+from backslide.playbook.clock import time_columns
 from backslide.stats.change import affected_period
 from backslide.stats.metrics.metric import Floats
 from backslide.stats.shift.doubly_robust import bins_of
@@ -43,6 +44,10 @@ values stand in other rows, it is not the marked rows that have a fault."""
 NOISE = 4.0
 """Standard errors of a distance by which a level must have moved."""
 BINS = 24
+ATOM_SHARE, ATOM_BEFORE = 0.002, 0.1
+"""Share of the current rows with one value from which on they gather at it, and part of that share it may have had before."""
+LEAST_ATOMS, ALTERNATE = 3, 0.3
+"""Such values from which on they are read as one, and share of their rows, one after the other, that must differ."""
 TOGETHER = 8
 """Features whose tables of counts are made at once: what they take stays in the cache of a processor."""
 MOST = 4
@@ -70,10 +75,14 @@ def find_markers(case: Case) -> list[Marker]:
     """
     best: dict[tuple[str, bool], Claim] = {}
     codes = {name: _coded(pair) for name, pair in case.pairs.items() if not pair.identifier}
-    ties = tie_products(case)
+    atoms = {name: coded for name in codes if (coded := _new_atoms(case.pairs[name])) is not None}
+    ties, clocks = tie_products(case), time_columns(case)
     for levels in levels_of_columns(case):
         unseen = levels.column not in case.pairs
-        for name, claim in _claims(levels, codes, ties):
+        by_time = levels.ordered or levels.column in clocks
+        for name, claim in _claims(levels, codes, atoms, ties):
+            if by_time and name in clocks:
+                continue  # that a month is another one since some day marks nothing
             for slot in {(name, False), (name, unseen)}:
                 if claim.score > (best[slot].score if slot in best else 0.0):
                     best[slot] = claim
@@ -88,12 +97,18 @@ def find_markers(case: Case) -> list[Marker]:
     return [marker for marker in markers if selects_its_rows(case, marker)]
 
 
-def _claims(levels: MarkerLevels, codes: dict[str, _Coded], ties: Ties) -> Iterator[tuple[str, Claim]]:
-    """Features that moved, or that lost their ties while they themselves held still, in some levels alone."""
+def _claims(
+    levels: MarkerLevels, codes: dict[str, _Coded], atoms: dict[str, _Coded], ties: Ties
+) -> Iterator[tuple[str, Claim]]:
+    """Features that moved, that gathered at new values, or that lost their ties while they themselves held still, in some levels
+    alone."""
     inside = _Contrast(levels)
     asked = codes if levels.ordered else inside.candidates(codes)
     for name in asked:
         found = None if name == levels.column else inside.of(*codes[name])
+        gathered = inside.of(*atoms[name]) if name in atoms and name != levels.column else None
+        if gathered is not None and (found is None or gathered[0] > found[0]):
+            found = gathered
         if found is not None:
             yield name, Claim(found[0], levels, found[1])
     lost = untied(levels.reference, levels.current, len(levels.texts), levels.column, levels.ordered, ties)
@@ -119,6 +134,29 @@ def _coded(pair: Pair) -> _Coded:
     )
     ref, cur = pair.codes_in(place, new)
     return ref, cur, len(kept) + 3, False
+
+
+@once
+def _new_atoms(pair: Pair) -> _Coded | None:
+    """Whether a row of a column of numbers has one of the values at which many rows gather that hardly any did before; None where
+    few have. Values rounded within their range hardly move the distribution."""
+    if not pair.numeric or pair.discrete:
+        return None
+    ref, cur = pair.numbers
+    values, counts = np.unique(cur[np.isfinite(cur)], return_counts=True)
+    many = counts >= max(ATOM_SHARE * len(cur), 2)
+    values, counts = values[many], counts[many]
+    if not len(values):
+        return None
+    known = pair.finite[0]
+    before = np.searchsorted(known, values, "right") - np.searchsorted(known, values, "left")
+    new = values[before / max(len(known), 1) <= ATOM_BEFORE * counts / len(cur)]
+    flags = [np.isin(side, new) for side in (ref, cur)]
+    there = cur[flags[1]]
+    # One value is for other signatures, and so are values that stand still, by day or for a while.
+    if len(new) < LEAST_ATOMS or len(there) < MIN_SHARE * len(cur) or np.mean(np.diff(there) != 0) < ALTERNATE:
+        return None
+    return flags[0].astype(np.int64), flags[1].astype(np.int64), 2, True
 
 
 class _Contrast:

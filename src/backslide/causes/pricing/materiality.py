@@ -131,7 +131,15 @@ def matters(fault: PricedCause, scale: Scale) -> bool:
     if scale.change is None:
         return abs(points.z) >= MAY_Z
     rose = scale.change.clear and scale.harm(scale.change) < 0
-    return not rose and abs(points.z) >= LIKELY_Z
+    # Where the metric fell for certain, what is certainly wrong and likely cost something is the first to look at.
+    known = _fell(scale) and isinstance(fault, Fault) and fault.kind not in BY_THE_WORLD and not _help(fault, scale)
+    return not rose and abs(points.z) >= (MAY_Z if known else LIKELY_Z)
+
+
+def _help(fault: Fault, scale: Scale) -> bool:
+    """Whether repair or injection, by its best estimate, says that the fault did good."""
+    undone, done = fault.repair_effect, fault.injection_effect
+    return (undone is not None and scale.harm(undone) > 0) or (done is not None and scale.harm(done) < 0)
 
 
 def unpriced_matters(fault: Fault, scale: Scale) -> bool:
@@ -161,12 +169,13 @@ def unrecognised_stands(fault: Fault, rest: Effect, scale: Scale) -> bool:
     return most or (gain >= scale.min_effect and metric_z >= SURE_Z)
 
 
-def row_fault_stands(fault: Fault, scale: Scale) -> bool:
+def row_fault_stands(fault: Fault, scale: Scale, *, certain: bool = False) -> bool:
     """Whether a fault read off the rows that no longer fit is named: undoing it must clearly bring points back; before labels
     come, doing it to the reference must cost a material part.
 
     Values that are lost come back as guesses, which may bring hardly a point back where the others hardly tell them: then rows
-    must clearly be served better by the loss, and doing the same to the reference must cost a material part.
+    must clearly be served better by the loss, and doing the same to the reference must cost a material part. Of what is
+    ``certain`` by its values alone it is enough that the repair helps beyond noise.
     """
     if fault.log_only:
         return False
@@ -175,6 +184,8 @@ def row_fault_stands(fault: Fault, scale: Scale) -> bool:
     if fault.repair_effect is None:
         return costs
     gain_z = scale.target.sign * fault.repair_effect.z
+    if certain and gain_z >= Z95:
+        return True
     return gain_z >= GAIN_Z or (not fault.reversible and costs and gain_z > 0 and _loss_gain_z(fault) >= GAIN_Z)
 
 

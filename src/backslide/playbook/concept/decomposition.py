@@ -9,7 +9,8 @@ the causes are taken out before this is read again.
 
 **Stays quiet** when a part is within noise (3.5 standard errors for the relation, 3 for the inputs) or under `min_effect`. Is
 not reported where the reference does not support the current inputs: effective sample size under 100, or more than 20 % of
-the current rows outside; then the terms over the common inputs stand in, and say so.
+the current rows outside. Then the columns that tell little of the outcome are left out, as the weather of one week is never that
+of another; and where that does not help, the terms over the common inputs stand in, and say so.
 
 **What to do.** Read the causes named covariate_shift or concept_drift; both name the columns.
 
@@ -19,7 +20,7 @@ References: Robins, Rotnitzky and Zhao (1994); Cai, Namkoong and Yadlowsky (2023
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -36,6 +37,7 @@ from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.clock import beyond_the_reference
 from backslide.playbook.concept.screen import left_by_screen
+from backslide.playbook.concept.telling_columns import telling_columns
 from backslide.stats.change.bootstrap import Resampler
 from backslide.stats.change.effect import Effect
 from backslide.stats.metrics.metric import Floats, Metric
@@ -150,6 +152,15 @@ class Populations:
     untouched: bool = False
     """Whether they are what was served, priced in the headline metric."""
 
+    @property
+    def outcomes(self) -> Floats:
+        """What the inputs are to tell of reference rows: their row statistics, and the label of a regressor (n_ref, F)."""
+        return self.s_g if self.classes else np.column_stack([self.s_g, self.good.labels.astype(float)])
+
+    def of_columns(self, chosen: NDArray[np.bool_]) -> Populations:
+        """The same rows, with some of the columns of ``x`` (p,)."""
+        return replace(self, x_g=self.x_g[:, chosen], x_b=self.x_b[:, chosen], categorical=self.categorical[chosen])
+
     @cached_property
     def chances(self) -> tuple[Floats, Floats]:
         """P(label | x) of both windows, learned on the reference (n_ref, K) and (n_cur, K); for a classifier with labels of
@@ -233,10 +244,19 @@ def split(case: Case, target: Metric, p: Populations) -> Split | None:
         return None
     rng = case.rng("decomposition")
     domain = doubly_robust.domain_weights(p.x_g, p.x_b, p.categorical, rng)
+    if domain.supported:
+        return _doubly_robust(case, target, p, domain)
+    fewer = p.of_columns(telling_columns(p.x_g, p.x_b, p.categorical, p.outcomes))
+    if 0 < fewer.x_g.shape[1] < p.x_g.shape[1]:
+        known = doubly_robust.domain_weights(fewer.x_g, fewer.x_b, fewer.categorical, rng)
+        if known.supported:
+            return _doubly_robust(case, target, fewer, known)
+    return _shared_support(case, target, p, domain)
+
+
+def _doubly_robust(case: Case, target: Metric, p: Populations, domain: doubly_robust.Domain) -> Split:
     draw_g, draw_b = case.draw(case.reference), case.draw(case.current)
     value = target.value
-    if not domain.supported:
-        return _shared_support(case, target, p, domain)
     m_g, m_b = p.expectations
     moved = doubly_robust.move(p.s_g, p.s_b, m_g, m_b, domain.weights, draw_g, draw_b)
     before = Effect(float(value(moved.reference)), value(moved.reference_replicates))

@@ -24,6 +24,8 @@ ROWS_A_PERIOD = 3
 LEAST_IN_RUN = 20
 RAGGED = 3
 """Changes more than one a value: rows of one second come in any order."""
+AGAIN = 0.5
+"""Share of the rows whose place in a cycle must have come again before the cycle can be seen."""
 MOST_PERIODS = 100_000
 """Periods beyond the number of rows between the first and the last that are counted as they are; ten megabytes of counts."""
 _HOUR, _DAY = 3600.0, 86_400.0
@@ -74,16 +76,20 @@ class Cycles:
         self.days = np.floor(t / _DAY).astype(np.int64)
         dates = self.days.astype("datetime64[D]")
         months = dates.astype("datetime64[M]")
+        weekday, month = (self.days + 3) % 7, months.astype(np.int64)
         self.places = (
-            np.floor(t / _HOUR).astype(np.int64) % 24,
-            (self.days + 3) % 7,
-            (dates - months.astype("datetime64[D]")).astype(np.int64),
-            months.astype(np.int64) % 12,
+            (np.floor(t / _HOUR).astype(np.int64) % 24, self.days),
+            (weekday, self.days - weekday),
+            ((dates - months.astype("datetime64[D]")).astype(np.int64), month),
+            (month % 12, month // 12),
         )
+        """Place in the cycle and which cycle it is: hour and day, weekday and week, day and month, month and year (n,) each."""
 
 
 def follows_cycle(values: Floats, seconds: Floats, cycles: Cycles | None = None) -> bool:
     """Whether the hour of the day, the day of the week or of the month, or the month tells the value.
+
+    Only places that came again say so: in three weeks whatever differs from day to day is told by the day of the month.
 
     Args:
         values: numbers, or codes of categories (n,); NaN = unknown.
@@ -96,7 +102,20 @@ def follows_cycle(values: Floats, seconds: Floats, cycles: Cycles | None = None)
     if len(x) < LEAST_ROWS or len(np.unique(x)) < 2 or days.min() == days.max():
         return False
     ranked = ranks(x)
-    return any(_share_between(ranked, place[known]) >= PURE for place in cycles.places)
+    for place, cycle in cycles.places:
+        again = _came_again(place[known], cycle[known])
+        if (
+            again.sum() >= max(LEAST_ROWS, AGAIN * len(x))
+            and _share_between(ranked[again], place[known][again]) >= PURE
+        ):
+            return True
+    return False
+
+
+def _came_again(place: NDArray[np.int64], cycle: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Rows whose place in the cycle is that of rows of another cycle too (n,)."""
+    both = np.unique(np.column_stack([place, cycle]), axis=0)[:, 0]
+    return np.asarray(np.bincount(both, minlength=int(place.max()) + 1)[place] > 1)
 
 
 def _share_between(y: Floats, groups: NDArray[np.int64]) -> float:

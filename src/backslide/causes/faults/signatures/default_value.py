@@ -2,8 +2,10 @@
 
 **Recognised** when one value's share rises by 2 points and six standard errors while the other values keep their proportions
 to each other, and the rows that carry it do not look like rows that would have it. A value that was there before must also
-appear where the other columns speak against it: natural growth of a group leaves those rows alone. Where other values rose as
-well it is a rounding, other codes or other rows, and no default.
+appear where the other columns speak against it, as natural growth of a group leaves those rows alone; or be one of fifty numbers
+and more that became three times as frequent on scattered rows while its neighbours did not. A new number far outside of all that
+there were needs no steady rest, which may drift. Where other values rose as well it is a rounding, other codes or other rows, and
+no default.
 
 **Repair** draws the replaced values from the other columns; the price comes from the **injection**: the value put on the same
 share of reference rows.
@@ -39,6 +41,14 @@ ALSO, ALSO_Z = 0.3, 4.0
 """Share of the rise, and standard errors, by which no other value may have risen."""
 NEW_SHARE = 0.002
 """A value under this share before counts as new."""
+TOWER, TIMES_AS_MANY, MANY_VALUES = 0.1, 3.0, 50
+"""Share of the rows that one value takes, times as often as before, of how many values, from which on it stands in for others if
+its neighbours did not become more frequent."""
+SCATTERED = 0.5
+"""Share of the stretches of rows with the value that there would be, came they in any order."""
+FOREIGN_SHARE, FAR_OFF = 0.05, 0.25
+"""Share of the rows, and distance from the reference's range as a share of it, from which on one new value stands in for others
+whatever became of the rest."""
 FEW = 30
 """Reference rows with the value from which on they tell where it belongs."""
 STRETCHES = 5
@@ -65,7 +75,9 @@ class DefaultValue(LostValues):
             return
         before, after = (float(np.mean(t[t != MISSING] == text)) for t in pair.texts)
         rate = (after - before) / max(1 - before, 1e-9)
-        if not _rest_unchanged(pair, text, rate) or not _unnatural(case, pair, text, rate):
+        foreign = before < NEW_SHARE and rate >= FOREIGN_SHARE and _is_far_off(pair, text)
+        alone = foreign or _stands_out(pair, text, rate)
+        if not (alone or _rest_unchanged(pair, text, rate)) or not _unnatural(case, pair, text, rate):
             return
         if after - before <= AHEAD * _usual_range(pair, text):
             return
@@ -144,11 +156,21 @@ def _rest_unchanged(pair: Pair, text: str, rate: float) -> bool:
     return is_usual(variation, noise, pair.usual_drift)
 
 
+def _is_far_off(pair: Pair, text: str) -> bool:
+    """Whether the value lies well outside of the numbers that the reference held: no drift of the others puts it there."""
+    if not pair.numeric:
+        return False
+    (low, high), value = (float(pair.finite[0][0]), float(pair.finite[0][-1])), float(text)
+    return max(low - value, value - high) > FAR_OFF * (high - low)
+
+
 def _unnatural(case: Case, pair: Pair, text: str, rate: float) -> bool:
     """Whether the value appears where the other columns speak against it: a filled-in value must, a growing group must not."""
     hit = pair.texts[0] == text
     if hit.mean() < NEW_SHARE:
         return _unnatural_place(pair, text)
+    if _stands_out(pair, text, rate):
+        return True
     if hit.sum() < FEW and edit.of_a_kind(case, pair.texts[1] == text, leave_out=[pair.name]):
         return False  # too few to know where it belongs, and now on rows of a kind
     chance = edit.expected(case, hit, leave_out=[pair.name])
@@ -158,6 +180,17 @@ def _unnatural(case: Case, pair: Pair, text: str, rate: float) -> bool:
         return False  # nothing speaks against the value anywhere: natural growth and a default look the same
     seen = float((pair.texts[1][unlikely] == text).mean())
     return seen > UNNATURAL * rate + float(chance[unlikely].mean())
+
+
+def _stands_out(pair: Pair, text: str, rate: float) -> bool:
+    """Whether one of very many numbers, and none at an end, became several times as frequent here and there, and its neighbours
+    did not: no limit, and no feed that stands still."""
+    if not pair.numeric or pair.discrete or rate < TOWER or len(pair.levels[0]) < MANY_VALUES:
+        return False
+    value, ends = float(text), pair.finite[1][[0, -1]]
+    before, hit = float((pair.texts[0] == text).mean()), pair.texts[1] == text
+    alone = float((hit[1:] & ~hit[:-1]).sum()) >= SCATTERED * hit.sum() * (1 - hit.mean())
+    return alone and value not in ends and hit.mean() >= TIMES_AS_MANY * before and _is_atom(pair, value)
 
 
 def _unnatural_place(pair: Pair, text: str) -> bool:
@@ -170,7 +203,12 @@ def _unnatural_place(pair: Pair, text: str) -> bool:
     low, high = ref[0], ref[-1]
     if value < low or value > high:
         return not _moved_bound(ref, cur, value, low if value < low else high)
-    # A shifted density raises the neighbours too; a default raises one value alone.
+    return _is_atom(pair, value)
+
+
+def _is_atom(pair: Pair, value: float) -> bool:
+    """A shifted density raises the neighbours too; a default raises one value alone."""
+    ref, cur = pair.finite
     width = 0.02 * float(np.quantile(ref, 0.98) - np.quantile(ref, 0.02))
     near = [float(((v >= value - width) & (v <= value + width) & (v != value)).mean()) for v in (ref, cur)]
     atom = float((cur == value).mean() - (ref == value).mean())

@@ -3,7 +3,8 @@
 **Recognised** when the current values lie on a coarser lattice than the reference did (a step, a number of significant digits,
 or a few values left of many), more than half of the reference lies off it, and the reference rounded in the same way is
 distributed as the current values are, to within noise or a tenth of what moved; or where at most twenty values are left of ten
-times as many, each on many rows or all equally far apart, which no drift does.
+times as many, each on many rows or all equally far apart, which no drift does. Values that few rows have, one each, are left out
+of it: a fault begins within a day.
 
 **Not to be confused with** another unit, which scales the values with their lattice, or with values that were whole numbers
 all along: those lie on the lattice in both windows.
@@ -43,6 +44,8 @@ MOST_BINS, BIN_ROWS, VALUES_A_BIN = 20, 0.005, 10
 """Bins that need no more proof: values left at most, least share of rows of each, and values of the reference for each."""
 MIN_BINS = 5
 """Fewer values that are left fit any distribution."""
+STRAY_ROWS, MOST_STRAY, FEW_OF = 0.002, 0.02, 0.5
+"""Share of the rows under which a value is a stray one, of all rows that may have one, and part of the distinct values left."""
 LAST_BITS = 1e-9
 """Relative difference up to which rounded values are equal."""
 DRIFT = 0.1
@@ -92,8 +95,18 @@ class RoundedValues(ColumnSignature):
         return scenario_with(lambda frame: frame.with_columns((pl.col("income") / 2500).floor() * 2500), rng)
 
 
+def _without_stray(values: Floats) -> Floats:
+    """Sorted values without a few that no other row has, where all others gather at far fewer: a fault begins within a day."""
+    distinct, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    often = counts >= STRAY_ROWS * len(values)
+    kept = values[often[place]]
+    few = len(kept) >= (1 - MOST_STRAY) * len(values) and often.sum() <= FEW_OF * len(distinct)
+    return kept if few else values
+
+
 def _rounding(pair: Pair) -> Rounding | None:
     ref, cur = pair.finite
+    cur = _without_stray(cur) if len(cur) else cur
     if min(len(ref), len(cur)) < edit.MIN_ROWS or cur[0] == cur[-1]:
         return None
     moved = ks(ref, cur)

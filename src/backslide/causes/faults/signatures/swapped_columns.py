@@ -1,8 +1,9 @@
 """Columns were exchanged: two of them, or several in a ring, as when a column was added to a file that is read by position.
 
 **Recognised** when each of the two columns is now distributed as the other was: both crossed distances are under half of both
-own distances (KS for numbers, total variation for categories). Of three columns and more each must be distributed as the next one
-was, at half of its own distance: the assignment of columns to columns that costs least (Kuhn 1955) falls into rings.
+own distances (KS for numbers, total variation for categories); or when two columns whose ranges have nothing in common have
+each other's. Of three columns and more each must be distributed as the next one was, at half of its own distance: the assignment
+of columns to columns that costs least (Kuhn 1955) falls into rings.
 
 **Repair** puts them back; **injection** exchanges them in the reference.
 """
@@ -25,6 +26,7 @@ from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair
 from backslide.playbook.base import Scenario
+from backslide.stats.metrics.metric import Floats
 
 MIN_OWN = 0.1
 """Distance of each column from its own past."""
@@ -38,6 +40,9 @@ NEARER = 0.8
 """The same where the very values of both columns changed places: their shares may have moved for reasons of their own."""
 MIN_LEVELS = 4
 """Values of categorical columns from which their shares are told apart from mere drift."""
+INSIDE, BEYOND = 0.9, 0.5
+"""Share of the values of one column that must lie where the other's were, give or take a share of that range, where the two
+ranges have nothing in common."""
 RARE = 3
 """Rows under which a value says nothing."""
 MOST_IN_RINGS = 40
@@ -103,11 +108,31 @@ def _exchanges(case: Case) -> Iterable[tuple[str, str, float]]:
     for moved in _moved(case):
         for (p, own_p), (q, own_q) in combinations(moved, 2):
             ratio = max(distance_between(p, q), distance_between(q, p)) / min(own_p, own_q)
-            if ratio < NEARER and _exchange_values(p, q):
+            if (ratio < NEARER and _exchange_values(p, q)) or _exchange_ranges(p, q):
                 yield p.name, q.name, min(ratio, EXACT) / 2
             elif ratio < NEAR:
                 # Two yes-or-no columns differ in one number each: that they trade it is no proof.
                 yield p.name, q.name, ratio if _telling(p) and _telling(q) else max(ratio, EXACT)
+
+
+def _exchange_ranges(p: Pair, q: Pair) -> bool:
+    """Whether two columns of numbers that have no range in common now have that of the other: no drift takes both there."""
+    if not (p.numeric and q.numeric):
+        return False
+    spans = [(float(one.finite[0][0]), float(one.finite[0][-1])) for one in (p, q)]
+    if spans[0][0] <= spans[1][1] and spans[1][0] <= spans[0][1]:
+        return False
+    own, crossed = (
+        [_inside(one.finite[1], span) for one, span in zip(pairs, spans, strict=True)] for pairs in ((p, q), (q, p))
+    )
+    return min(crossed) >= INSIDE and max(own) <= 1 - INSIDE
+
+
+def _inside(values: Floats, span: tuple[float, float]) -> float:
+    """Share of the values that lie within a range, give or take."""
+    low, high = span
+    room = BEYOND * (high - low)
+    return float(((values >= low - room) & (values <= high + room)).mean())
 
 
 def _moved(case: Case) -> Iterable[list[tuple[Pair, float]]]:

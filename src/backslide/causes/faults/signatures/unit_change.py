@@ -8,7 +8,9 @@ ten (percent, milli, kilo), time (60, 3600, 24, 7, 12, 52, 365), lengths, weight
 offset are named only when undoing them brings points back. So are degrees on another scale that overlap with the former ones,
 and conversions that bring values from elsewhere back among the former ones, where they are distributed otherwise. A factor
 that is no known unit is named only when it is larger than 5, or when the values themselves show it: the step in which they are
-recorded was scaled (whole numbers that all became multiples of 1.93), or a column of few values came back to those very values.
+recorded was scaled (whole numbers that all became multiples of 1.93, or degrees whose lattice does not pass through zero), or a
+column of few values came back to those very values. What only its price can tell is left where the column moved no further than
+its season leads to expect.
 A constant offset of no known unit is named only when the values show it so, or when undoing it brings points back. Another scale
 and origin together (standardised values, values between 0 and 1) are named when the scale is five times another, and the map is
 one that a scaler fitted on the reference gives.
@@ -39,8 +41,9 @@ from backslide.causes.columns.monotone_transforms import (
     find_affine,
     find_curve,
     find_offset,
+    lattice_of,
 )
-from backslide.causes.columns.remainder import is_explained
+from backslide.causes.columns.remainder import is_explained, may_be_the_season
 from backslide.causes.columns.resolution import frequent_levels, ks_of_rounded, same_levels, thinned
 from backslide.causes.columns.time_of_day import ClockShift, moments, move, turn_of, turn_of_part
 from backslide.causes.faults.base import Hypothesis, scenario_with
@@ -66,12 +69,20 @@ TILT = 2.0
 """Ratio of the spreads up to which values that came back may be distributed otherwise."""
 MOST_TILTED = 0.5
 """And their distance."""
+ROOM = 0.5
+"""Share of the former range by which values that came back may lie beyond it: it may be another season."""
+MOSTLY = 0.9
+"""Share of the values that must come back so."""
+ON_LATTICE = 0.02
+"""Steps by which a scaled lattice may miss the other one."""
 SAME_STEP = 0.1
 """Logarithm of the ratio of two steps up to which they are one."""
 SAME_FACTOR = 0.005
 """The same of two factors up to which they are one."""
 LEAST_FACTOR = 1.5
 """Of a scale that is read against the rows beside, which the season moved as well."""
+HALF = 0.5
+"""Share of the rows with one value, twice as many as before, from which on the values are gone and not converted."""
 FEWER = 0.1
 """Distinct values left, as a share of those of as many reference rows, under which they were gathered in bins, not converted."""
 
@@ -92,10 +103,10 @@ class UnitChange(ColumnSignature):
     def recognise_column(self, case: Case, pair: Pair) -> Iterable[Hypothesis]:
         """At most one hypothesis: the more specific conversion first."""
         conversion = turn_of(case, pair) or of_values(pair)
-        if isinstance(conversion, Conversion):
-            yield self._converted(pair, conversion, conversion.plain(ks(*pair.finite)))
-        elif conversion is not None:
-            yield self._converted(pair, conversion, conversion.exact)
+        if conversion is not None:
+            exact = conversion.plain(ks(*pair.finite)) if isinstance(conversion, Conversion) else conversion.exact
+            if exact or isinstance(conversion, ClockShift) or not may_be_the_season(pair):
+                yield self._converted(pair, conversion, exact)
         elif (part := turn_of_part(case, pair)) is not None:
             yield self._converted(pair, part[0], part[0].exact, part[1])
 
@@ -190,7 +201,7 @@ def convert(pair: Pair) -> Conversion | None:
     if min(len(ref), len(cur)) < edit.MIN_ROWS or len(np.unique(ref)) < MIN_DISTINCT:
         return None
     before, after = (len(np.unique(values)) for values in thinned(ref, cur))
-    if after < FEWER * before:
+    if after < FEWER * before or _most_frequent(cur) >= max(HALF, 2 * _most_frequent(ref)):
         return None
     moved = ks(ref, cur)
     if moved < MIN_KS or ks_p_value(moved, len(ref), len(cur)) > 1e-6:
@@ -215,6 +226,11 @@ def convert(pair: Pair) -> Conversion | None:
         or _unknown_scale(ref, cur, at_ref, at_cur, moved, pair.usual_drift)
         or (_brought_back(ref, cur) if moved >= ELSEWHERE else None)
     )
+
+
+def _most_frequent(values: Floats) -> float:
+    """Share of the most frequent of sorted values."""
+    return float(np.unique(values, return_counts=True)[1].max() / len(values))
 
 
 def _brought_back(ref: Floats, cur: Floats) -> Conversion | None:
@@ -296,10 +312,25 @@ def _factor_of_steps(ref: Floats, cur: Floats, moved: float, drift: float) -> Co
     Values that are recorded in steps keep their steps when the world moves; only a conversion scales them.
     """
     steps = _step(ref), _step(cur)
-    if steps[0] is None or steps[1] is None or abs(np.log(steps[1] / steps[0])) < SAME_STEP:
+    if steps[0] is None or steps[1] is None:
+        return _factor_of_lattices(ref, cur) if moved >= ELSEWHERE else None
+    if abs(np.log(steps[1] / steps[0])) < SAME_STEP:
         return None
     conversion = _unknown(steps[1] / steps[0], lattice=True)
     return conversion if _explains(conversion, ref, cur, moved, drift) else None
+
+
+def _factor_of_lattices(ref: Floats, cur: Floats) -> Conversion | None:
+    """The same of lattices that do not pass through zero, as of degrees converted from others, which one factor takes to each
+    other: of values that stand elsewhere, and come back about where they stood."""
+    (step, phase), (scaled, moved_phase) = lattice_of(ref), lattice_of(cur)
+    if step is None or scaled is None or abs(np.log(scaled / step)) < SAME_STEP:
+        return None
+    factor = scaled / step
+    off = (moved_phase - factor * phase) / scaled
+    back, room = cur / factor, ROOM * float(ref[-1] - ref[0])
+    inside = float(((back >= ref[0] - room) & (back <= ref[-1] + room)).mean())
+    return _unknown(factor, lattice=True) if abs(off - round(off)) <= ON_LATTICE and inside >= MOSTLY else None
 
 
 def _step(values: Floats) -> float | None:

@@ -28,7 +28,7 @@ from backslide.models.refit import ORDERS, PREPROCESSING, Order, categories, ref
 from backslide.models.scalers import ColumnScaling, scaled_columns
 from backslide.models.wrap import wrap
 
-BATCHES = (100, 128, 200, 250, 256, 500, 512, 1000, 1024, 2000, 2048, 5000)
+BATCHES = (16, 20, 25, 32, 40, 50, 64, 80, 100, 128, 200, 250, 256, 500, 512, 1000, 1024, 2000, 2048, 5000)
 """Sizes in which services are commonly sent rows."""
 MOST_GROUPS = 400
 MOST_LEVELS = 60

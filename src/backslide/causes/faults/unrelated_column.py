@@ -1,0 +1,212 @@
+"""A column that says nothing of the outcome any more, though the model leans on it: it may hold the values of other rows.
+
+A column that no other one foretells is joined on the wrong key, or comes a day late, without a trace in the inputs. What is left
+to see is the model's loss: in the reference it rises when the rows of a day exchange their values of the column, and now it does
+not, since the values are those of other rows already.
+
+**Named** where that rise is gone on all rows, to within a third, and on the rows of no level of another column it is there, or
+turned round, as it is where a relation changed in the world; while other columns still tell what they told, as labels that say
+nothing would take it from all; and where putting values of other rows
+onto the reference costs about what was lost. A relation that ended in the world looks the same, so it is suspected only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from backslide.case import Case, Outcomes, Side
+from backslide.causes.columns.association import distance, usable
+from backslide.causes.faults.base import Fault, Hypothesis, evidence_of
+from backslide.causes.faults.markers import levels_of_columns
+from backslide.causes.faults.row_lag import LostRelation
+from backslide.causes.pricing.counterfactual import PricingBench, price
+from backslide.playbook.clock import time_columns
+from backslide.stats.metrics.metric import METRICS, Floats
+
+MOST_SCREENED, SCREENED_ROWS = 60, 500
+"""Columns and rows that are asked first whether any column tells less."""
+MUCH, LESS = 0.2, 0.6
+"""Share of what the most telling column tells, and of what it told, by which one is asked about on all rows."""
+SHUFFLES = 2
+MOST_ASKED, LEANS = 8, 0.001
+"""Columns that are asked on all rows, and the least that they tell beside the most telling one."""
+TOLD_Z, WITNESS_Z = 6.0, 3.0
+"""Standard errors by which the reference's loss must rise without a column for it to have told something, and without one of the
+other columns for it to say whether they still do."""
+NOTHING = 0.35
+"""Share of that rise which may be left, either way, where nothing is: by its limit."""
+LIMIT_Z = 2.0
+OTHERS_KEEP = 0.5
+"""Share of what all other columns told that must be left."""
+STAYED = 0.3
+"""Distance that the column may have moved: values of other rows are distributed about as its own."""
+LEAST_ROWS = 200
+LEAST_IN_LEVEL, LEVEL_Z = 60, 3.0
+"""Rows of a level of another column, and standard errors by which they must still tell something, or the contrary."""
+ROWS_A_DAY = 10
+"""Rows a day must hold on average for values to be exchanged within it."""
+
+
+@dataclass(frozen=True)
+class _Worth:
+    """What a column tells: by how much the loss of each row rises without it."""
+
+    column: str
+    before: Floats
+    """(n_ref,), NaN without a label."""
+    now: Floats
+    """(n_cur,)."""
+
+    @property
+    def mean(self) -> float:
+        return float(np.nanmean(self.before))
+
+    @property
+    def z(self) -> float:
+        known = self.before[np.isfinite(self.before)]
+        return float(known.mean() / max(known.std() / np.sqrt(len(known)), 1e-12))
+
+
+def find_unrelated_columns(bench: PricingBench, known: Sequence[Fault]) -> list[Fault]:
+    """The columns, at most one, that tell nothing of the outcome any more; none beside faults of their own."""
+    if bench.model is None or not (bench.current_labels and bench.reference_labels):
+        return []
+    told = [one for one in _worths(bench) if one.z >= WITNESS_Z]
+    taken = {feature for fault in known for feature in fault.features}
+    found: list[Hypothesis] = []
+    for one in told:
+        others = [other for other in told if other is not one]
+        if (
+            one.z < TOLD_Z
+            or one.column in taken
+            or distance(bench.case.pairs[one.column]) > STAYED
+            or not _keep(others)
+        ):
+            continue
+        hypothesis = _unrelated(bench, one)
+        if hypothesis is not None:
+            found.append(hypothesis)
+    # Where several ended at once, none of them is a witness for the others.
+    return [price(bench, Fault((found[0],)), list(known))] if len(found) == 1 else []
+
+
+def _keep(others: Sequence[_Worth]) -> bool:
+    """Whether the other columns tell about as much as they did."""
+    before = sum(other.mean for other in others)
+    return before > 0 and sum(float(np.nanmean(other.now)) for other in others) >= OTHERS_KEEP * before
+
+
+def _unrelated(bench: PricingBench, one: _Worth) -> Hypothesis | None:
+    case = bench.case
+    if not _tells_nothing(one) or _tells_somewhere(case, one):
+        return None
+    return Hypothesis(
+        signature=LostRelation(),
+        features=(one.column,),
+        seen=f"{one.column} tells nothing of the outcome any more, while the other columns tell what they told: the model "
+        "answers as well with the values of any other rows",
+        undo=f"join {one.column} again on its own key",
+        evidence=(evidence_of(case.pairs[one.column]),),
+        exact=False,  # a relation that ended in the world looks the same
+        reversible=False,
+        rows=np.ones(len(one.now), bool),
+    )
+
+
+def _tells_nothing(one: _Worth) -> bool:
+    known = one.now[np.isfinite(one.now)]
+    if len(known) < LEAST_ROWS:
+        return False
+    limit = abs(float(known.mean())) + LIMIT_Z * float(known.std()) / np.sqrt(len(known))
+    return bool(limit <= NOTHING * one.mean)
+
+
+def _tells_somewhere(case: Case, one: _Worth) -> bool:
+    """Whether on the rows of some level, or quarter, of another column it tells something, or the contrary: a relation that
+    turned there, and no other rows' values."""
+    known = np.isfinite(one.now)
+    for codes, levels in _parts(case, one.column):
+        for level in range(levels):
+            there = one.now[known & (codes == level)]
+            if len(there) < LEAST_IN_LEVEL:
+                continue
+            error = float(there.std()) / np.sqrt(len(there))
+            if abs(float(there.mean())) > NOTHING * one.mean + LEVEL_Z * error:
+                return True
+    return False
+
+
+def _parts(case: Case, column: str) -> Iterator[tuple[NDArray[np.int64], int]]:
+    """Level of every current row (n_cur,) by each column but ``column``: of categories, days and context, and quarters of
+    numbers."""
+    for levels in levels_of_columns(case):
+        if levels.column != column:
+            yield levels.current, len(levels.texts)
+    for pair in case.pairs.values():
+        if pair.numeric and not pair.discrete and pair.name != column:
+            now = pair.numbers[1]
+            yield np.searchsorted(np.nanquantile(now, [0.25, 0.5, 0.75]), now).astype(np.int64), 4
+
+
+def _worths(bench: PricingBench) -> list[_Worth]:
+    """Of the columns that the model leans on, where one of them tells much less than it did; screened on some rows."""
+    case = bench.case
+    clocks = time_columns(case)
+    columns = [name for name, pair in case.pairs.items() if name not in clocks and usable(pair)][:MOST_SCREENED]
+    if not columns:
+        return []
+    some = [case.rng("unrelated columns").permutation(bench.rows(side))[:SCREENED_ROWS] for side in case.sides]
+    before, now = (
+        np.nanmean(_rises(bench, side, columns, np.sort(at)), axis=1) for side, at in zip(case.sides, some, strict=True)
+    )
+    leans = before >= LEANS * max(before.max(), 0.0)
+    if not ((before > 0) & (before >= MUCH * before.max()) & (now <= LESS * before)).any():
+        return []
+    asked = [columns[place] for place in np.argsort(-before)[:MOST_ASKED] if leans[place] and before[place] > 0]
+    every = [np.arange(side.sample.height) for side in case.sides]
+    twice = [name for name in asked for _ in range(SHUFFLES)]
+    rises = [
+        _rises(bench, side, twice, at).reshape(len(asked), SHUFFLES, -1).mean(axis=1)
+        for side, at in zip(case.sides, every, strict=True)
+    ]
+    return [_Worth(name, *parts) for name, *parts in zip(asked, *rises, strict=True)]
+
+
+def _rises(bench: PricingBench, side: Side, columns: Sequence[str], at: NDArray[np.int64]) -> Floats:
+    """By how much the loss of the rows ``at`` rises when they exchange their values of a column (columns, len(at))."""
+    rows, n = side.sample[at], len(at)
+    days = None if side.blocks is None else side.blocks[at]
+    rng = bench.case.rng("exchanged values")
+    frames = [rows.with_columns(rows[column][_exchanged(n, days, rng)]) for column in columns]
+    answers = bench.answer(pl.concat([rows, *frames]))
+    parts = [answers.take(np.arange(k * n, (k + 1) * n)) for k in range(len(frames) + 1)]
+    labels = side.outcomes.take(at).labels
+    own, *other = (_losses(bench, Outcomes(labels, part.predictions, part.scores)) for part in parts)
+    return np.asarray(np.array(other) - own)
+
+
+def _exchanged(rows: int, days: NDArray[np.int64] | None, rng: np.random.Generator) -> NDArray[np.int64]:
+    """For every row another one of its day (n,), as values of the day before may still tell what sort of day it is; any other one
+    where days hold few rows."""
+    if days is None or rows < ROWS_A_DAY * len(np.unique(days)):
+        return rng.permutation(rows)
+    other = np.empty(rows, np.int64)
+    other[np.lexsort((np.arange(rows), days))] = np.lexsort((rng.random(rows), days))
+    return other
+
+
+def _losses(bench: PricingBench, outcomes: Outcomes) -> Floats:
+    """Log loss, error, or 0 and 1 of each row (n,); NaN without a label or an answer."""
+    problem = bench.case.problem
+    if not problem.classification:
+        return np.asarray(np.abs(outcomes.labels.astype(float) - outcomes.predictions.astype(float)))
+    if outcomes.scores is None:
+        wrong = (outcomes.labels != outcomes.predictions).astype(float)
+    else:
+        wrong = outcomes.statistics(METRICS["log_loss"], len(problem.classes))[:, 1]
+    return np.where(outcomes.known(), wrong, np.nan)
