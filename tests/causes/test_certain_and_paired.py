@@ -11,11 +11,13 @@ import polars as pl
 import pytest
 
 import worlds
+from backslide.causes.faults.base import Fault
 from backslide.causes.pricing import materiality
 from backslide.causes.pricing.materiality import Scale
 from backslide.causes.search import Explanation
 from backslide.causes.shift import shifts
-from backslide.contracts.cause import CauseKind, Confidence
+from backslide.causes.suspicion import is_doubtful
+from backslide.contracts.cause import Cause, CauseKind, Confidence, Repair
 from backslide.contracts.diagnosis import DegradedPart, Verdict
 from backslide.contracts.finding import Estimate
 from backslide.jobs import diagnose as job
@@ -76,6 +78,69 @@ def test_a_proven_change_of_ours_counts_by_its_best_estimate_only_where_the_metr
 def test_a_certain_fault_whose_price_is_within_its_noise_is_not_called_harmless(change, exact, error, matters):
     fault: Any = SimpleNamespace(points=effect(-0.03, error), exact=exact)
     assert materiality.matters(fault, Scale(ACCURACY, effect(change, 0.01), 0.01)) == matters
+
+
+@pytest.mark.parametrize(
+    ("kind", "done", "matters"),
+    [
+        (CauseKind.SIGN_FLIP, -0.06, True),
+        (CauseKind.SIGN_FLIP, 0.02, False),  # done to the reference, it would have helped
+        (CauseKind.MISSING_VALUES, -0.06, False),  # which growth brings as well
+    ],
+)
+def test_where_the_metric_fell_a_certain_fault_counts_from_one_standard_error_on(kind, done, matters):
+    hypothesis: Any = SimpleNamespace(kind=kind, exact=True, reversible=True, features=("a",), near=False)
+    fault = Fault((hypothesis,), repair_effect=effect(0.03, 0.024), injection_effect=effect(done, 0.05))
+    assert materiality.matters(fault, Scale(ACCURACY, effect(-0.05, 0.01), 0.01)) == matters
+
+
+@pytest.mark.parametrize(
+    ("change", "certain", "verdict"),
+    [
+        ((0.02, -0.04, 0.08), True, Verdict.DEGRADED),
+        ((0.02, -0.04, 0.08), False, Verdict.INCONCLUSIVE),
+        ((0.05, 0.02, 0.08), True, Verdict.INCONCLUSIVE),  # it rose for certain
+    ],
+)
+def test_what_values_show_by_themselves_carries_the_verdict_unless_the_metric_rose(change, certain, verdict):
+    back = Estimate(estimate=0.03, low=0.01, high=0.05)
+    cause = Cause(
+        rank=1,
+        kind=CauseKind.SWAPPED_COLUMNS,
+        features=("a", "b"),
+        unit="points",
+        points=Estimate(estimate=-0.03, low=-0.05, high=-0.01),
+        confidence=Confidence.SUPPORTED,
+        repair=Repair(description="exchange a and b back", points_back=back),
+        share_of_rows=1.0,
+        summary="a and b were exchanged",
+        next_step="Exchange them.",
+    )
+    estimate, low, high = change
+    seen: Any = SimpleNamespace(estimate=estimate, low=low, high=high)
+    known = frozenset({(CauseKind.SWAPPED_COLUMNS, frozenset({"a", "b"}))}) if certain else frozenset()
+    told = materiality.verdict_with(
+        (cause,),
+        Verdict.INCONCLUSIVE,
+        seen,
+        Scale(ACCURACY, None, 0.01),
+        labels=True,
+        needs_proof=False,
+        artefact=True,
+        certain=known,
+    )
+    assert told == verdict
+
+
+def test_a_certain_fault_whose_price_may_count_is_suspected_and_not_harmless():
+    hypothesis: Any = SimpleNamespace(
+        kind=CauseKind.UNIT_CHANGE, exact=True, reversible=True, features=("a",), near=False
+    )
+    scale = Scale(ACCURACY, effect(-0.05, 0.05), 0.01)
+    assert is_doubtful(Fault((hypothesis,), repair_effect=effect(-0.01, 0.02)), scale)
+    assert not is_doubtful(Fault((hypothesis,), repair_effect=effect(-0.01, 0.002)), scale)
+    unsure: Any = SimpleNamespace(**vars(hypothesis) | {"exact": False})
+    assert not is_doubtful(Fault((unsure,), repair_effect=effect(-0.01, 0.02)), scale)
 
 
 @pytest.mark.parametrize(("inputs", "named"), [(-0.05, True), (-0.005, False), (0.02, False)])

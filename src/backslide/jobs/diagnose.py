@@ -179,6 +179,7 @@ def _verdict(
         needs_proof=judgement.needs_proof,
         artefact=explanation.proving,
         answers_lost=answers_lost(subject),
+        certain=frozenset((f.kind, frozenset(f.features)) for f in explanation.faults if f.exact),
     )
 
 

@@ -278,6 +278,7 @@ def verdict_with(
     needs_proof: bool,
     artefact: bool,
     answers_lost: bool = False,
+    certain: frozenset[tuple[CauseKind, frozenset[str]]] = frozenset(),
 ) -> Verdict:
     """The verdict on the whole window, or that the model got worse where a cause proves it.
 
@@ -285,6 +286,7 @@ def verdict_with(
     hides: it is paired, so sharper. ``labels``: whether both windows hold some. ``needs_proof``: only what is proven counts.
     Where no model is at hand (``artefact`` false) a stand-in must tell of a known fault by undoing it, against what was served.
     ``answers_lost``: more rows than in the reference got no answer, so that the change, of the others alone, excuses no fault.
+    ``certain``: kinds and columns of faults that the values themselves show, which need no drop to be believed.
     """
     if verdict in (Verdict.DEGRADED, Verdict.DEGRADED_IN_PART, Verdict.IMPROVED):
         return verdict
@@ -294,7 +296,17 @@ def verdict_with(
         sure = [c for c in sure if c.confidence == Confidence.PROVEN or c.kind != CauseKind.UNRECOGNISED_FAULT]
     return (
         Verdict.DEGRADED
-        if any(_proves(cause, change, scale, labels=labels, unanswered=answers_lost) for cause in sure)
+        if any(
+            _proves(
+                cause,
+                change,
+                scale,
+                labels=labels,
+                unanswered=answers_lost,
+                certain=(cause.kind, frozenset(cause.features)) in certain,
+            )
+            for cause in sure
+        )
         else verdict
     )
 
@@ -319,7 +331,9 @@ def _restores(cause: Cause) -> bool:
     )
 
 
-def _proves(cause: Cause, change: Change | None, scale: Scale, *, labels: bool, unanswered: bool) -> bool:
+def _proves(
+    cause: Cause, change: Change | None, scale: Scale, *, labels: bool, unanswered: bool, certain: bool
+) -> bool:
     if cause.points is None:
         return False
     harm, floor = scale.target.harm, scale.min_effect
@@ -331,7 +345,9 @@ def _proves(cause: Cause, change: Change | None, scale: Scale, *, labels: bool, 
         return fell and harm(cause.points.estimate) >= floor
     back = cause.repair.points_back if cause.repair is not None else None
     # Where the metric did not fall at all, a repair that alone tells of harm may undo what the world did for the better.
-    sure = fell or cause.confidence.rank >= Confidence.VERIFIED.rank or _both_harm(cause) or _restores(cause)
+    rose = change is not None and max(map(harm, (change.low, change.high))) < 0
+    shown = certain and not rose and cause.kind not in (*BY_THE_WORLD, *ONLY_BY_PRICE)
+    sure = fell or shown or cause.confidence.rank >= Confidence.VERIFIED.rank or _both_harm(cause) or _restores(cause)
     if sure and back is not None and back.low is not None and back.low > 0 and back.estimate >= floor:
         return True
     # What no repair restores is priced by doing it to the same reference rows: as paired, and evidence as long as the change
