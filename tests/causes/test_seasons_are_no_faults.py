@@ -128,6 +128,14 @@ def test_columns_whose_ranges_have_nothing_in_common_are_exchanged_in_any_season
     ]
 
 
+def test_a_column_of_wider_range_in_the_place_of_one_that_the_season_moved():
+    reference, current = weather(1, 0, 0.1), weather(2, DAYS, 0.1)
+    swapped = current.with_columns(warmth=pl.col("delay"), delay=pl.col("warmth"))
+    assert (CauseKind.SWAPPED_COLUMNS, ("delay", "warmth")) in [
+        (kind, tuple(sorted(features))) for kind, features in faults_of(swapped, reference)
+    ]
+
+
 def test_the_steps_of_values_tell_a_factor_whatever_the_season():
     """Degrees lie on a lattice that does not pass through zero."""
     reference, current = weather(1, 0, 0.15), weather(2, DAYS, 0.15)

@@ -1,12 +1,12 @@
 """A column that says nothing of the outcome any more, though the model leans on it: it may hold the values of other rows.
 
 A column that no other one foretells is joined on the wrong key, or comes a day late, without a trace in the inputs. What is left
-to see is the model's loss: in the reference it rises when the rows of a day exchange their values of the column, and now it does
-not, since the values are those of other rows already.
+to see is the model's loss: in the reference it rises when rows exchange their values of the column with those beside them, and
+now it does not, since the values are those of other rows already.
 
 **Named** where that rise is gone on all rows, to within a third, and on the rows of no level of another column it is there, or
 turned round, as it is where a relation changed in the world; while other columns still tell what they told, as labels that say
-nothing would take it from all; and where putting values of other rows
+nothing would take it from all; and where putting values of rows beside
 onto the reference costs about what was lost. A relation that ended in the world looks the same, so it is suspected only.
 """
 
@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from backslide.case import Case, Outcomes, Side
 from backslide.causes.columns.association import distance, usable
-from backslide.causes.faults.base import Fault, Hypothesis, evidence_of
+from backslide.causes.faults.base import Fault, Hypothesis, Remedy, evidence_of
 from backslide.causes.faults.markers import levels_of_columns
-from backslide.causes.faults.row_lag import LostRelation
 from backslide.causes.pricing.counterfactual import PricingBench, price
+from backslide.contracts.cause import CauseKind
 from backslide.playbook.clock import time_columns
 from backslide.stats.metrics.metric import METRICS, Floats
 
@@ -48,8 +48,23 @@ STAYED = 0.3
 LEAST_ROWS = 200
 LEAST_IN_LEVEL, LEVEL_Z = 60, 3.0
 """Rows of a level of another column, and standard errors by which they must still tell something, or the contrary."""
-ROWS_A_DAY = 10
-"""Rows a day must hold on average for values to be exchanged within it."""
+ROWS_BESIDE = 20
+"""Rows, one after the other in time, that exchange their values."""
+
+
+class ValuesOfRowsBeside(Remedy):
+    """Values of rows beside, which hold what an hour or a day has in common, as those of another day do."""
+
+    kind = CauseKind.BROKEN_JOIN
+
+    def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """Nothing tells whose they are."""
+        return frame
+
+    def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """Exchanged among the reference rows that follow each other."""
+        (column,), order = hypothesis.features, _in_time(case.reference, np.arange(frame.height))
+        return frame.with_columns(frame[column][_exchanged(order, case.rng("values of rows beside"))])
 
 
 @dataclass(frozen=True)
@@ -106,7 +121,7 @@ def _unrelated(bench: PricingBench, one: _Worth) -> Hypothesis | None:
     if not _tells_nothing(one) or _tells_somewhere(case, one):
         return None
     return Hypothesis(
-        signature=LostRelation(),
+        signature=ValuesOfRowsBeside(),
         features=(one.column,),
         seen=f"{one.column} tells nothing of the outcome any more, while the other columns tell what they told: the model "
         "answers as well with the values of any other rows",
@@ -180,9 +195,9 @@ def _worths(bench: PricingBench) -> list[_Worth]:
 def _rises(bench: PricingBench, side: Side, columns: Sequence[str], at: NDArray[np.int64]) -> Floats:
     """By how much the loss of the rows ``at`` rises when they exchange their values of a column (columns, len(at))."""
     rows, n = side.sample[at], len(at)
-    days = None if side.blocks is None else side.blocks[at]
+    order = _in_time(side, at)
     rng = bench.case.rng("exchanged values")
-    frames = [rows.with_columns(rows[column][_exchanged(n, days, rng)]) for column in columns]
+    frames = [rows.with_columns(rows[column][_exchanged(order, rng)]) for column in columns]
     answers = bench.answer(pl.concat([rows, *frames]))
     parts = [answers.take(np.arange(k * n, (k + 1) * n)) for k in range(len(frames) + 1)]
     labels = side.outcomes.take(at).labels
@@ -190,13 +205,17 @@ def _rises(bench: PricingBench, side: Side, columns: Sequence[str], at: NDArray[
     return np.asarray(np.array(other) - own)
 
 
-def _exchanged(rows: int, days: NDArray[np.int64] | None, rng: np.random.Generator) -> NDArray[np.int64]:
-    """For every row another one of its day (n,), as values of the day before may still tell what sort of day it is; any other one
-    where days hold few rows."""
-    if days is None or rows < ROWS_A_DAY * len(np.unique(days)):
-        return rng.permutation(rows)
-    other = np.empty(rows, np.int64)
-    other[np.lexsort((np.arange(rows), days))] = np.lexsort((rng.random(rows), days))
+def _in_time(side: Side, at: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The places of the rows ``at`` in order of time (len(at),); as they stand where there are no times."""
+    return np.arange(len(at)) if side.seconds is None else np.argsort(side.seconds[at], kind="stable")
+
+
+def _exchanged(places: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """For every row one of those beside it in time (n,), as values of an hour, or of the same hour of another day, may still tell
+    what sort of hour it is; ``places`` are the rows in order of time."""
+    stretch = np.arange(len(places)) // ROWS_BESIDE
+    other = np.empty(len(places), np.int64)
+    other[places] = places[np.lexsort((rng.random(len(places)), stretch))]
     return other
 
 

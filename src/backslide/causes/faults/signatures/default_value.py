@@ -46,9 +46,9 @@ TOWER, TIMES_AS_MANY, MANY_VALUES = 0.1, 3.0, 50
 its neighbours did not become more frequent."""
 SCATTERED = 0.5
 """Share of the stretches of rows with the value that there would be, came they in any order."""
-FOREIGN_SHARE, FAR_OFF = 0.05, 0.25
+FOREIGN_SHARE, FAR_OFF, FOREIGN_MANY = 0.05, 0.25, 0.2
 """Share of the rows, and distance from the reference's range as a share of it, from which on one new value stands in for others
-whatever became of the rest."""
+whatever became of the rest; and share of the rows from which on it need only lie outside."""
 FEW = 30
 """Reference rows with the value from which on they tell where it belongs."""
 STRETCHES = 5
@@ -75,7 +75,7 @@ class DefaultValue(LostValues):
             return
         before, after = (float(np.mean(t[t != MISSING] == text)) for t in pair.texts)
         rate = (after - before) / max(1 - before, 1e-9)
-        foreign = before < NEW_SHARE and rate >= FOREIGN_SHARE and _is_far_off(pair, text)
+        foreign = before < NEW_SHARE and rate >= FOREIGN_SHARE and _is_far_off(pair, text, rate)
         alone = foreign or _stands_out(pair, text, rate)
         if not (alone or _rest_unchanged(pair, text, rate)) or not _unnatural(case, pair, text, rate):
             return
@@ -156,12 +156,13 @@ def _rest_unchanged(pair: Pair, text: str, rate: float) -> bool:
     return is_usual(variation, noise, pair.usual_drift)
 
 
-def _is_far_off(pair: Pair, text: str) -> bool:
-    """Whether the value lies well outside of the numbers that the reference held: no drift of the others puts it there."""
+def _is_far_off(pair: Pair, text: str, rate: float) -> bool:
+    """Whether the value lies well outside of the numbers that the reference held, or outside of them on very many rows: no drift
+    of the others puts it there."""
     if not pair.numeric:
         return False
     (low, high), value = (float(pair.finite[0][0]), float(pair.finite[0][-1])), float(text)
-    return max(low - value, value - high) > FAR_OFF * (high - low)
+    return max(low - value, value - high) > (0.0 if rate >= FOREIGN_MANY else FAR_OFF * (high - low))
 
 
 def _unnatural(case: Case, pair: Pair, text: str, rate: float) -> bool:

@@ -2,8 +2,9 @@
 
 **Recognised** when each of the two columns is now distributed as the other was: both crossed distances are under half of both
 own distances (KS for numbers, total variation for categories); or when two columns whose ranges have nothing in common have
-each other's. Of three columns and more each must be distributed as the next one was, at half of its own distance: the assignment
-of columns to columns that costs least (Kuhn 1955) falls into rings.
+each other's, or one is distributed as the other was and that one lies where the first was and hardly did before. Of three columns
+and more each must be distributed as the next one was, at half of its own distance: the assignment of columns to columns that
+costs least (Kuhn 1955) falls into rings.
 
 **Repair** puts them back; **injection** exchanges them in the reference.
 """
@@ -43,6 +44,8 @@ MIN_LEVELS = 4
 INSIDE, BEYOND = 0.9, 0.5
 """Share of the values of one column that must lie where the other's were, give or take a share of that range, where the two
 ranges have nothing in common."""
+HARDLY = 0.4
+"""Share of a column of wider range that may have lain there before."""
 RARE = 3
 """Rows under which a value says nothing."""
 MOST_IN_RINGS = 40
@@ -108,7 +111,12 @@ def _exchanges(case: Case) -> Iterable[tuple[str, str, float]]:
     for moved in _moved(case):
         for (p, own_p), (q, own_q) in combinations(moved, 2):
             ratio = max(distance_between(p, q), distance_between(q, p)) / min(own_p, own_q)
-            if (ratio < NEARER and _exchange_values(p, q)) or _exchange_ranges(p, q):
+            by_values = (ratio < NEARER and _exchange_values(p, q)) or _exchange_ranges(p, q)
+            if (
+                by_values
+                or _exchange_in_season(p, q, min(own_p, own_q))
+                or _exchange_in_season(q, p, min(own_p, own_q))
+            ):
                 yield p.name, q.name, min(ratio, EXACT) / 2
             elif ratio < NEAR:
                 # Two yes-or-no columns differ in one number each: that they trade it is no proof.
@@ -126,6 +134,15 @@ def _exchange_ranges(p: Pair, q: Pair) -> bool:
         [_inside(one.finite[1], span) for one, span in zip(pairs, spans, strict=True)] for pairs in ((p, q), (q, p))
     )
     return min(crossed) >= INSIDE and max(own) <= 1 - INSIDE
+
+
+def _exchange_in_season(p: Pair, q: Pair, own: float) -> bool:
+    """Whether ``q`` is distributed as ``p`` was, and ``p``, of a wider range, lies where ``q`` was and hardly did before: what
+    the season did to the values of ``q`` need not be nothing."""
+    if not (p.numeric and q.numeric) or distance_between(p, q) > EXACT * own:
+        return False
+    span = (float(q.finite[0][0]), float(q.finite[0][-1]))
+    return _inside(p.finite[1], span) >= INSIDE and _inside(p.finite[0], span) <= HARDLY and own >= FAR
 
 
 def _inside(values: Floats, span: tuple[float, float]) -> float:
