@@ -81,11 +81,13 @@ def _harm(fault: Fault, scale: Scale) -> float:
 
 
 def is_doubtful(fault: Fault, scale: Scale) -> bool:
-    """Whether a fault that is there for certain may do harm that counts, by the ends of its price: it is not known to cost
-    nothing."""
-    if not fault.exact or fault.log_only or fault.points is None or fault.kind in materiality.BY_THE_WORLD:
+    """Whether a fault that is there for certain may do harm that counts: it is not known to cost nothing. Of what growth brings as
+    well the best estimate must say so, of others an end of the price is enough."""
+    if not fault.exact or fault.log_only or fault.points is None:
         return False
-    return max(map(scale.target.harm, fault.points.bounds)) >= scale.min_effect
+    by_growth = fault.kind in materiality.BY_THE_WORLD
+    price = (fault.points.value,) if by_growth else fault.points.bounds
+    return max(map(scale.target.harm, price)) >= scale.min_effect
 
 
 def _may_harm(fault: Fault, scale: Scale) -> bool:

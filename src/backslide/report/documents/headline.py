@@ -50,7 +50,7 @@ def phrase(cause: Cause) -> str:
     """A cause inside a sentence: ``a unit change of income``, ``missing values of age``."""
     name = cause.kind.words
     if cause.kind not in _BARE:
-        name = f"{'an' if name.startswith(('a', 'e', 'i', 'o', 'uns')) else 'a'} {name}"
+        name = f"{'an' if name[0] in 'aeiou' and not name.startswith('uni') else 'a'} {name}"
     if not cause.features:
         return name
     joint = {CauseKind.SWAPPED_COLUMNS: ": ", CauseKind.FROZEN_FEATURE: ": "}
