@@ -1,9 +1,12 @@
-"""What heavy imports do to the garbage collector, each in a process of its own."""
+"""What heavy imports do to the garbage collector, and what short ones leave out, each in a process of its own."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 
 def outcome(script: str) -> str:
@@ -32,3 +35,44 @@ def test_few_modules_are_not_set_aside():
 
 def test_a_collector_that_was_off_stays_off():
     assert outcome("import gc; gc.disable()" + BLOCK.format(modules="MANY_MODULES")) == "False False False"
+
+
+SHORT = """
+import sys
+from backslide.contracts.imports import claim_process, without
+sys.path.insert(0, {folder!r})
+{claim}
+with without("drawing"):
+    import library
+print(library.draws, "drawing" in sys.modules, end=" ")
+import drawing
+print(drawing.__name__)
+"""
+
+
+def short_import(folder: Path, claim: str) -> str:
+    (folder / "drawing.py").write_text("")
+    (folder / "library.py").write_text(
+        "try:\n    import drawing\n    draws = True\nexcept ImportError:\n    draws = False\n"
+    )
+    return outcome(SHORT.format(folder=str(folder), claim=claim))
+
+
+def test_a_process_of_ours_imports_a_library_without_what_it_draws_with(tmp_path):
+    assert short_import(tmp_path, "claim_process()") == "False False drawing"
+
+
+def test_a_process_of_somebody_else_imports_the_whole_library(tmp_path):
+    assert short_import(tmp_path, "") == "True True drawing"
+
+
+def test_what_is_imported_already_stays(tmp_path):
+    assert short_import(tmp_path, "claim_process(); import drawing") == "True True drawing"
+
+
+def test_commands_import_shap_without_what_it_draws_with():
+    pytest.importorskip("shap")
+    script = "from backslide.contracts.imports import claim_process; claim_process()\n"
+    script += "from backslide.playbook.explain.shap_values import import_shap\n"
+    script += "import sys; import_shap().TreeExplainer; print('matplotlib' in sys.modules)"
+    assert outcome(script) == "False"

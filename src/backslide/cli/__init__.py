@@ -18,8 +18,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if os.environ.get("BACKSLIDE_DEBUG") != "1":
         os.environ["RUST_BACKTRACE"] = "0"  # a panic is told in one line; its stack is for debugging
-    from backslide.contracts.imports import heavy_imports
+    from backslide.contracts.imports import claim_process, heavy_imports
 
+    if arguments is None:
+        claim_process()
     with heavy_imports():
         from backslide.cli.errors import run
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import gc
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_OURS: list[bool] = []
+"""Holds something in a process of ours."""
 
 MANY_MODULES = 100
 """Modules from which on what was imported is set aside for good. What else the process holds by then is set aside with it: a
@@ -34,3 +37,24 @@ def heavy_imports() -> Iterator[None]:
         if len(sys.modules) - known >= MANY_MODULES:
             gc.freeze()
         gc.enable()
+
+
+def claim_process() -> None:
+    """Say that the process is ours: the command line or a worker, where nobody else meets what was imported in short."""
+    _OURS.append(True)
+
+
+@contextmanager
+def without(*packages: str) -> Iterator[None]:
+    """In a process of ours, packages that are not imported yet count as not installed while the block imports.
+
+    For what a library only draws with. A process of somebody else's imports the whole: the library is there for others too.
+    """
+    absent = [package for package in packages if package not in sys.modules] if _OURS else []
+    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # None is how Python says: not to be found
+    try:
+        yield
+    finally:
+        for package in absent:
+            with suppress(KeyError):
+                del sys.modules[package]

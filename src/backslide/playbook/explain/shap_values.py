@@ -15,6 +15,7 @@ import polars as pl
 from scipy import stats
 
 from backslide.contracts.extras import needs
+from backslide.contracts.imports import without
 from backslide.contracts.labels import label_text
 from backslide.playbook.explain.estimator import Inside, look_inside, owners
 from backslide.stats.metrics.metric import Floats
@@ -51,6 +52,17 @@ def installed() -> bool:
     return find_spec("shap") is not None
 
 
+def import_shap() -> Any:
+    """The package, in a process of ours without what it draws with and without Spark: half of what its import takes.
+
+    Raises:
+        ImportError: it is not installed.
+    """
+    with without("matplotlib", "IPython", "pyspark"):
+        import shap
+    return shap
+
+
 class Explainer:
     """SHAP values of one saved model, where it is made of trees or is linear and its steps keep columns apart."""
 
@@ -71,8 +83,7 @@ class Explainer:
         self.columns = len(probe.columns)
         with warnings.catch_warnings(action="ignore"):  # shap's own, of its dependencies
             with needs("explain", "exact SHAP values"):
-                import shap
-
+                shap = import_shap()
             if self.inside.tree:
                 self._explainer = shap.TreeExplainer(self.inside.estimator)
             else:

@@ -11,10 +11,9 @@ import queue
 import signal
 import threading
 from contextlib import suppress
-from importlib import import_module
 from typing import BinaryIO
 
-from backslide.contracts.imports import heavy_imports
+from backslide.contracts.imports import claim_process, heavy_imports
 from backslide.playbook.workers.pipe import receive, send
 
 
@@ -39,8 +38,10 @@ def _read(requests: BinaryIO, inbox: queue.SimpleQueue[bytes]) -> None:
 
 
 def _work(inbox: queue.SimpleQueue[bytes], replies: BinaryIO) -> None:
+    claim_process()
     with heavy_imports():
         from backslide.models.user_code import Limits, limit_calls
+        from backslide.playbook.explain.shap_values import import_shap
         from backslide.playbook.registry import all_checks
         from backslide.playbook.runner import run_check
         from backslide.playbook.workers.parcel import unpack
@@ -49,7 +50,7 @@ def _work(inbox: queue.SimpleQueue[bytes], replies: BinaryIO) -> None:
         checks = {check.code: check for check in all_checks()}
         if inbox.empty():
             with suppress(Exception):
-                import_module("shap")  # the largest of what a check may import
+                import_shap()  # the largest of what a check may import
     Limits.last_resort = lambda _: os._exit(1)
     case = unpack(inbox.get())
     limit_calls(case.settings.engine.model_timeout)
