@@ -25,9 +25,9 @@ from backslide.contracts.finding import Estimate
 from backslide.engine.columns.pair import Pair
 from backslide.playbook.clock import time_columns
 from backslide.playbook.concept.screen import left_by_screen
+from backslide.playbook.drift.tabular.feature_reliance import answers_to_copies
 from backslide.stats.change.effect import Effect
 from backslide.stats.metrics.metric import Floats
-from backslide.stats.two_sample import ks
 
 MOST = 3
 MOST_SHUFFLED = 12
@@ -108,11 +108,10 @@ def _moved_columns(bench: PricingBench, taken: frozenset[str]) -> list[Fault]:
     most = ROWS_OF_MANY if len(case.pairs) > MANY_COLUMNS else SHUFFLED_ROWS
     rows = sample[np.sort(rng.permutation(sample.height)[:most])]
     answers, every = bench.answer(rows), np.ones(rows.height, bool)
-    weight = {
-        name: moved[name]
-        * distance(bench.answer(rows.with_columns(rows[name].shuffle(case.settings.engine.seed))), answers, every)
-        for name in asked[:MOST_SHUFFLED]
-    }
+    assert bench.model is not None
+    seed, some = case.settings.engine.seed, asked[:MOST_SHUFFLED]
+    others = answers_to_copies(case, bench.model, (rows.with_columns(rows[name].shuffle(seed)) for name in some))
+    weight = {name: moved[name] * distance(one, answers, every) for name, one in zip(some, others, strict=True)}
     first = sorted((name for name, w in weight.items() if w > 0), key=lambda name: -weight[name])[:MOST_PRICED]
     faults = [_moved(case.pairs[name]) for name in first]
     return [price(bench, fault) if fault.hypotheses[0].undo else fault for fault in faults]
@@ -121,7 +120,7 @@ def _moved_columns(bench: PricingBench, taken: frozenset[str]) -> list[Fault]:
 def _distance(pair: Pair) -> float:
     """How far the distribution moved: 0 to 1; 0 where neither numbers nor few categories say so."""
     if pair.numeric:
-        return ks(*pair.finite)
+        return pair.moved
     before, now = pair.levels
     if not pair.categorical or not before or not now or len(before.keys() | now.keys()) > MOST_LEVELS:
         return 0.0

@@ -265,7 +265,9 @@ class EncoderTypes(Restorer):
 def _as_known(series: pd.Series[Any], levels: list[Any]) -> pd.Series[Any] | None:
     """The column in the values that an encoder knows; None where it knows some as they are, or none by their text either."""
     known = {level for level in levels if level == level and level is not None}
-    if any(value in known for value in series.iloc[:FIRST].dropna()):
+    # Texts as they are, for a table may have hundreds of such columns; missing ones are in no set.
+    first = series.to_numpy()[:FIRST] if series.dtype == object else series.iloc[:FIRST].dropna()
+    if any(value in known for value in first):
         return None
     codes, values = pd.factorize(series)
     if not len(values) or not known or any(value in known for value in values):

@@ -14,7 +14,7 @@ from backslide.case import Case
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import Pair
 from backslide.stats.metrics.metric import Floats
-from backslide.stats.two_sample import ks, ranks
+from backslide.stats.two_sample import ranks
 
 WIDE = 60
 """Columns from which on a table is screened, and how many are kept."""
@@ -30,7 +30,8 @@ def left_by_screen(case: Case) -> tuple[str, ...]:
         return ()
     missed = _row_errors(case)
     by_move = sorted(pairs, key=lambda pair: -_distance(pair))
-    by_errors = sorted(pairs, key=lambda pair: -_goes_with(pair, missed))
+    # The reference stays while current rows are repaired.
+    by_errors = sorted(pairs, key=lambda pair: -pair.cache.get(_goes_with, (), lambda: _goes_with(pair, missed)))
     taken = dict.fromkeys(pair.name for pair in chain(*zip(by_move, by_errors, strict=True)))
     columns = set(list(taken)[:WIDE])
     case.notes.append(
@@ -51,7 +52,7 @@ def _distance(pair: Pair) -> float:
     """Kolmogorov-Smirnov distance of numbers, total variation of categories, and of the share of missing values."""
     gap = abs(float(pair.missing[0].mean()) - float(pair.missing[1].mean()))
     if pair.numeric:
-        return max(ks(*pair.finite), gap)
+        return max(pair.moved, gap)
     reference, current = pair.levels
     n, m = max(sum(reference.values()), 1), max(sum(current.values()), 1)
     return max(sum(abs(reference.get(k, 0) / n - current.get(k, 0) / m) for k in {*reference, *current}) / 2, gap)
@@ -59,10 +60,7 @@ def _distance(pair: Pair) -> float:
 
 def _goes_with(pair: Pair, missed: Floats) -> float:
     """Correlation of errors with a number's rank, or with the frequency of a category, in the reference."""
-    if pair.numeric:
-        values = pair.numbers[0]
-    else:
-        values = np.array([pair.levels[0].get(str(t), 0) for t in pair.texts[0]], float)
+    values = pair.numbers[0] if pair.numeric else pair.codes_in(pair.levels[0], 0)[0].astype(float)
     known = np.isfinite(values) & np.isfinite(missed)
     if known.sum() < 3 or np.ptp(values[known]) == 0 or np.ptp(missed[known]) == 0:
         return 0.0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import polars as pl
@@ -22,8 +23,8 @@ MOST_ANSWERS = 30_000
 LEAST_ROWS = 400
 MANY_COLUMNS, ROWS_OF_MANY = 200, 250
 """Of a model of so many columns each row is dear, however few of them are shuffled: fewer rows are."""
-AT_ONCE = 10
-"""Shuffled copies in one call of the model, which has a price of its own."""
+AT_ONCE, ROWS_AT_ONCE = 10, 6_000
+"""Shuffled copies in one call of the model, which has a price of its own, and rows up to which there may be more copies."""
 MOST_COLUMNS = 60
 MIN_ROWS = 50
 
@@ -82,12 +83,18 @@ def shuffled_answers(
     case: Case, model: Model, frame: pl.DataFrame, columns: Sequence[str], rng: np.random.Generator
 ) -> Iterator[Outcomes]:
     """What a model says to the rows with each of the columns shuffled in turn, some copies in a call."""
-    n = frame.height
-    for start in range(0, len(columns), AT_ONCE):
-        some = columns[start : start + AT_ONCE]
-        copies = [frame.with_columns(frame[c].gather(rng.permutation(n)).alias(c)) for c in some]
-        answered = case.answered(model, pl.concat(copies)).outcomes
-        yield from (answered.take(np.arange(i * n, (i + 1) * n)) for i in range(len(some)))
+    copies = (frame.with_columns(frame[c].gather(rng.permutation(frame.height)).alias(c)) for c in columns)
+    return answers_to_copies(case, model, copies)
+
+
+def answers_to_copies(case: Case, model: Model, copies: Iterable[pl.DataFrame]) -> Iterator[Outcomes]:
+    """What a model says to each of some versions of the same rows (n of them), asked about several at a time."""
+    waiting = iter(copies)
+    for first in waiting:
+        n = max(first.height, 1)
+        some = [first, *islice(waiting, max(AT_ONCE, ROWS_AT_ONCE // n) - 1)]
+        answered = case.answered(model, pl.concat(some)).outcomes
+        yield from (answered.take(np.arange(i * n, i * n + first.height)) for i in range(len(some)))
 
 
 def row_losses(outcomes: Outcomes) -> Floats:
