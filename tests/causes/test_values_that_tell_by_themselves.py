@@ -10,7 +10,7 @@ import polars as pl
 import worlds
 from backslide.causes.faults.recognition import find_all_faults
 from backslide.causes.faults.signatures.merged_levels import _merger
-from backslide.causes.faults.signatures.repeated_values import _repeated, _share_of_rows
+from backslide.causes.faults.signatures.repeated_values import _beyond_chance, _share_of_rows, _share_of_same
 from backslide.contracts.cause import CauseKind
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
@@ -28,6 +28,10 @@ def faults_of(reference: pl.DataFrame, current: pl.DataFrame) -> list[tuple[Caus
     return [(fault.kind, set(fault.features), fault.exact) for fault in find_all_faults(case)]
 
 
+def repeated_beyond_chance(values: np.ndarray) -> tuple[float, float]:
+    return _beyond_chance(_share_of_same(values), np.unique(values, return_counts=True)[1])
+
+
 def test_a_share_of_rows_is_told_from_the_repetitions_of_either_mechanism() -> None:
     rng = np.random.default_rng(1)
     values, hit = rng.normal(size=20_000), rng.random(20_000) < 0.3
@@ -36,10 +40,10 @@ def test_a_share_of_rows_is_told_from_the_repetitions_of_either_mechanism() -> N
     for i in np.flatnonzero(hit[1:]) + 1:
         kept[i] = kept[i - 1]
     for made in (shifted, kept):
-        repeated, error = _repeated(made)
+        repeated, error = repeated_beyond_chance(made)
         assert repeated > 10 * error
         assert abs(_share_of_rows(made, repeated) - 0.3) < 0.03
-    assert abs(_repeated(values)[0]) < 0.01
+    assert abs(repeated_beyond_chance(values)[0]) < 0.01
 
 
 def test_rows_that_are_sorted_repeat_no_column_alone() -> None:

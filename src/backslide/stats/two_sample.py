@@ -40,6 +40,29 @@ def ks(reference: Floats, current: Floats) -> float:
     return float(max(above.max(), below.max()))
 
 
+def ks_floor(reference: Floats, current: Floats, probes: int = 16) -> float:
+    """What the KS distance of two sorted arrays is at least, read at a few values: most that are far apart show it there."""
+    if len(reference) == 0 or len(current) == 0:
+        return 0.0
+    values = reference[np.linspace(0, len(reference) - 1, probes).astype(int)]
+    below = [np.searchsorted(part, values, "right") / len(part) for part in (reference, current)]
+    return float(np.abs(below[1] - below[0]).max())
+
+
+def quantiles_of_sorted(values: Floats, at: Floats) -> Floats:
+    """Quantiles (m,) of a sorted array without NaN, as ``numpy.quantile`` gives them, without looking at all of its values."""
+    place = at * (len(values) - 1)
+    low = np.floor(place).astype(int)
+    one, other, part = values[low], values[np.minimum(low + 1, len(values) - 1)], place - low
+    gap = other - one
+    return np.asarray(np.where(part >= 0.5, other - gap * (1 - part), one + gap * part), float)
+
+
+def distinct_of_sorted(values: Floats) -> Floats:
+    """The distinct values of a sorted array without NaN: ``numpy.unique`` sorts them again."""
+    return np.asarray(values[np.append(True, values[1:] != values[:-1])], float) if len(values) else values
+
+
 def chi_squared(reference: ArrayLike, current: ArrayLike) -> tuple[float, float, float]:
     """Chi-squared test of two count vectors on the same categories: (Cramer's V, p-value, statistic).
 

@@ -65,12 +65,17 @@ def dependence(case: Case) -> Dependence:
     pairs = [pair for pair in case.pairs.values() if usable(pair)][:MAX_COLUMNS]
     vectors = [_vectors(pair) for pair in pairs]
     owner = np.repeat(np.arange(len(pairs)), [len(v) for v in vectors]) if pairs else np.empty(0, int)
-    sides = []
-    for window, side in enumerate(case.sides):
+
+    def correlations(window: int) -> tuple[Floats, Floats]:
         columns = [vector[window] for found in vectors for vector in found]
-        sides.append(_correlations(np.column_stack(columns) if columns else np.empty((side.sample.height, 0)), owner))
-    (before, n_ref), (after, n_cur) = sides
-    return Dependence(tuple(p.name for p in pairs), owner.astype(np.int64), before, after, (n_ref, n_cur))
+        rows = case.sides[window].sample.height
+        return _correlations(np.column_stack(columns) if columns else np.empty((rows, 0)), owner)
+
+    names = tuple(pair.name for pair in pairs)
+    # The reference stays while current rows are repaired.
+    before, n_ref = case.reference.cache.get(_correlations, names, lambda: correlations(0))
+    after, n_cur = correlations(1)
+    return Dependence(names, owner.astype(np.int64), before, after, (n_ref, n_cur))
 
 
 def tied_columns(case: Case, names: Sequence[str]) -> set[str]:
@@ -131,7 +136,7 @@ def _correlations(x: Floats, owner: NDArray[np.int64]) -> tuple[Floats, Floats]:
     z = np.where(known, x - mean, 0.0)
     spread = np.sqrt((z**2).sum(0) / np.maximum(rows, 1))
     z = z / np.where(spread > 1e-12, spread, np.inf)
-    both = known.astype(float).T @ known.astype(float)
+    both = known.astype(float).T @ known.astype(float) if not known.all() else np.full((x.shape[1],) * 2, float(len(x)))
     r = np.clip(z.T @ z / np.maximum(both, 1.0), -1.0, 1.0)
     r[owner[:, None] == owner[None, :]] = 0.0
     return r, both

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from backslide.case import Case
 from backslide.engine.columns.cache import once
@@ -109,9 +110,10 @@ def profiles_by_value(
     rows = np.bincount(codes, minlength=len(levels))
     present = np.flatnonzero(rows)
     rows = rows[present]
-    starts = np.concatenate([[0], np.cumsum(rows)[:-1]])
+    n = len(codes)
+    by_level = sparse.csc_matrix((np.ones(n), codes, np.arange(n + 1)), shape=(len(levels), n))
     # All columns are summed and the others picked after: picking first would copy the rows.
-    sums = np.add.reduceat(columns[np.argsort(codes, kind="stable")], starts, axis=0)[:, others]
+    sums = np.asarray(by_level @ columns)[present][:, others]
     means = np.where(rows[:, None] >= MIN_ROWS, sums / rows[:, None], 0.0)
     return {levels[k]: (float(rows[i] / len(codes)), means[i], int(rows[i])) for i, k in enumerate(present)}
 

@@ -36,6 +36,10 @@ MOST_ROWS = 10
 MOST_DAYS = 7
 MOST_KEYS = 8
 """Columns whose last row of the same category is looked at."""
+ORDERED = 0.2
+"""Correlation of a value with the earlier one from which rows have an order."""
+LOOKED_AT = 1_000
+"""Rows that tell that: by chance it is 0.03."""
 KEY_LEVELS = (3, 0.2)
 """Categories that a key has: at least so many, and at most this share of the rows."""
 
@@ -238,3 +242,50 @@ def _rows_earlier(side: Side, rows: int, days: int) -> Rows | None:
         place = places(side)
         return None if place is None else rows_before(place, rows)
     return None if side.seconds is None else rows_in_time(side.seconds, days * DAY)
+
+
+@dataclass(frozen=True)
+class DelayedRows:
+    """Reference rows that tell whether a column has something in common with earlier rows, and the earlier row of each (k, r)."""
+
+    delays: list[Delay]
+    rows: Rows
+    earlier: Rows
+    there: NDArray[np.bool_]
+    """Where a delay has such a row: some have fewer than others."""
+
+    @property
+    def reach(self) -> int:
+        """How many of the first rows are asked about."""
+        return 1 + max(int(self.rows.max(initial=0)), int(self.earlier.max(initial=0)))
+
+
+def delayed_rows(delays: list[tuple[Delay, Rows]], n_ref: int) -> DelayedRows:
+    """The first reference rows of each delay that have an earlier row."""
+    # Rows before and rows after have the same in common, so that one way tells.
+    asked = [(delay, source) for delay, source in delays if delay.rows >= 0]
+    chosen = [np.flatnonzero(source[:n_ref] >= 0)[:LOOKED_AT] for _, source in asked]
+    rows = np.zeros((len(asked), max(map(len, chosen), default=0)), np.int64)
+    earlier, there = np.zeros_like(rows), np.zeros(rows.shape, bool)
+    for i, ((_, source), some) in enumerate(zip(asked, chosen, strict=True)):
+        rows[i, : len(some)], earlier[i, : len(some)], there[i, : len(some)] = some, source[some], True
+    return DelayedRows([delay for delay, _ in asked], rows, earlier, there)
+
+
+def delays_in_common(pair: Pair, at: DelayedRows) -> frozenset[Delay]:
+    """The delays under which the reference values of a column have something in common with the earlier ones."""
+    values = targets(pair, 0, at.reach)
+    finite = np.asarray(np.isfinite(values).all(axis=1))
+    known = at.there & finite[at.rows] & finite[at.earlier]
+    values, count = np.where(finite[:, None], values, 0.0), known.sum(axis=1)
+    a, b = (_centred(values[rows], known, count) for rows in (at.rows, at.earlier))
+    common = np.einsum("krm,krm->k", a, b) >= ORDERED * np.einsum("krm,krm->k", a, a)
+    told = zip(at.delays, common & (count > 0), strict=True)
+    return frozenset(delay for delay, is_common in told if is_common and delay.key != pair.name)
+
+
+def _centred(values: Floats, known: NDArray[np.bool_], count: NDArray[np.int64]) -> Floats:
+    """Values (k, r, m) less the mean of the known ones of each delay; 0 where unknown."""
+    values = values * known[:, :, None]
+    mean = values.sum(axis=1) / np.maximum(count, 1)[:, None]
+    return np.asarray((values - mean[:, None, :]) * known[:, :, None])

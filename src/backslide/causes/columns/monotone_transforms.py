@@ -12,7 +12,7 @@ from backslide.causes.columns.resolution import evenly_spaced, frequent_levels, 
 from backslide.contracts import say
 from backslide.engine.columns.pair import Pair
 from backslide.stats.metrics.metric import Floats
-from backslide.stats.two_sample import ks, ks_limit
+from backslide.stats.two_sample import distinct_of_sorted, ks, ks_limit
 
 MIN_ROWS = 200
 MIN_MOVED = 0.3
@@ -126,7 +126,7 @@ def find_curve(pair: Pair) -> MonotoneMap | None:
     ref, cur = pair.finite
     if min(len(ref), len(cur)) < MIN_ROWS:
         return None
-    moved = ks(ref, cur)
+    moved = pair.moved
     if moved < MIN_MOVED:
         return None
     if len(np.unique(ref)) < 20:
@@ -178,9 +178,9 @@ def find_offset(pair: Pair) -> Offset | None:
     ref, cur = pair.finite
     if min(len(ref), len(cur)) < MIN_ROWS:
         return None
-    if len(np.unique(ref)) < 10 or pair.discrete:
+    if len(distinct_of_sorted(ref)) < 10 or pair.discrete:
         return _offset_of_levels(ref, cur)
-    moved = ks(ref, cur)
+    moved = pair.moved
     noise = ks_limit(len(ref), len(cur))
     if moved < OFFSET_MOVED + noise:
         return None
@@ -206,11 +206,9 @@ def find_affine(pair: Pair) -> Affine | None:
     """The scale and origin that map the reference onto the current values; None where they do not explain what moved, or where
     the scale is one that a season may bring: a price brought back to its former level and spread is answered better, too."""
     ref, cur = pair.finite
-    if min(len(ref), len(cur)) < MIN_ROWS or len(np.unique(ref)) < AFFINE_VALUES:
+    if min(len(ref), len(cur)) < MIN_ROWS or pair.moved < AFFINE_MOVED or len(distinct_of_sorted(ref)) < AFFINE_VALUES:
         return None
-    moved = ks(ref, cur)
-    if moved < AFFINE_MOVED:
-        return None
+    moved = pair.moved
     at_ref, at_cur = np.quantile(ref, _QUANTILES), np.quantile(cur, _QUANTILES)
     if np.ptp(at_ref) == 0 or np.ptp(at_cur) == 0:
         return None

@@ -8,7 +8,7 @@ repair takes away most of what moved.
 from __future__ import annotations
 
 from backslide.engine.columns.pair import Pair
-from backslide.stats.two_sample import ks, ks_limit
+from backslide.stats.two_sample import ks_limit
 
 MOST_LEFT = 0.35
 """Share of the move that may be left at most, however much the column wanders: a repair must explain the most of it."""
@@ -26,7 +26,7 @@ def may_be_the_season(pair: Pair) -> bool:
     Such a level or scale need be no fault, whatever bringing it back pays: a model that never saw the season is served better so.
     """
     ref, cur = pair.finite
-    return ks(ref, cur) <= ks_limit(len(ref), len(cur)) + SEASONS * pair.usual_drift
+    return pair.moved <= ks_limit(len(ref), len(cur)) + SEASONS * pair.usual_drift
 
 
 def is_explained(left: float, moved: float, noise: float, share: float, drift: float) -> bool:

@@ -81,6 +81,8 @@ def _stretch_of(case: Case, pair: Pair) -> RepeatedStretch | None:
     n_ref, values = len(pair.reference), np.concatenate(pair.numbers)
     best: tuple[int, int, Delay] | None = None
     for delay, source in _delays(case):
+        if not delay.key and not _may_repeat(values, source, n_ref, delay):
+            continue
         known = source[:n_ref] >= 0
         same = (source >= 0) & (values == values[source])
         if known.sum() < LEAST_KNOWN or same[:n_ref][known].mean() > USUAL:
@@ -98,6 +100,13 @@ def _stretch_of(case: Case, pair: Pair) -> RepeatedStretch | None:
     rows = np.zeros(len(pair.current), bool)
     rows[begin : end if _right_again(case, pair, delay, end) else None] = True
     return RepeatedStretch(pair.name, delay, rows, bool(delay.key) or _follow(pair.numbers[0]))
+
+
+def _may_repeat(values: Floats, source: Rows, n_ref: int, delay: Delay) -> bool:
+    """Whether a stretch may stand in the current window: a run as long as asked for holds one of the rows looked at here."""
+    probes = slice(n_ref + LEAST_STRETCH - 1, None, LEAST_STRETCH)
+    first = slice(n_ref, n_ref + max(delay.rows, 1))  # a run from the first row on may be shorter
+    return any(bool(((source[at] >= 0) & (values[at] == values[source[at]])).any()) for at in (first, probes))
 
 
 def _of_keys(case: Case, values: Floats, same: Mask, source: Rows) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from backslide.contracts import say
 from backslide.stats.metrics.metric import Floats
-from backslide.stats.two_sample import ks
+from backslide.stats.two_sample import distinct_of_sorted, ks
 
 HELD = 0.999
 """Share of values that lie on a lattice that holds them."""
@@ -19,6 +19,9 @@ EXACT = 1e-6
 _MANTISSAS = (1.0, 2.0, 2.5, 5.0)
 _EXPONENTS = range(-6, 10)
 STEPS = tuple(sorted((m * 10.0**e for e in _EXPONENTS for m in _MANTISSAS), reverse=True))
+_EVERY_STEP = np.array(STEPS)
+PROBES = 8
+"""Values that are asked first."""
 DIGITS = (1, 2, 3, 4)
 MIN_LEVELS = 3
 """Values that must be left before bins are read into them: two are a switch."""
@@ -75,8 +78,8 @@ def _to_levels(values: Floats, levels: Floats, how: str) -> Floats:
     return np.where(np.isfinite(values), chosen, values)
 
 
-def is_on_step(values: Floats, step: float) -> NDArray[np.bool_]:
-    """Which values (n,) are whole multiples of ``step``."""
+def is_on_step(values: Floats, step: float | Floats) -> NDArray[np.bool_]:
+    """Which values (n,) are whole multiples of ``step``; of several steps, values (n, 1) and steps (m,) give (n, m)."""
     steps = values / step
     return np.asarray(np.abs(steps - np.round(steps)) <= np.maximum(EXACT, 1e-12 * np.abs(steps)))
 
@@ -91,13 +94,21 @@ def on_digits(values: Floats, digits: int) -> float:
     return float((np.abs(values - _to_digits(values, digits)) <= 1e-9 * np.abs(values)).mean())
 
 
+def _may_have_digits(values: Floats, digits: int) -> bool:
+    """Whether a few values leave it open that nearly all have at most so many significant digits."""
+    few = values[:: max(len(values) // 400, 1)]
+    return (1 - on_digits(few, digits)) * len(few) <= (1 - HELD) * len(values) + 1
+
+
 def step_of(values: Floats) -> float | None:
     """The coarsest usual step that holds the values; None where none does. ``values`` are sorted and finite."""
     if not len(values):
         return None
     size = max(abs(float(values[0])), abs(float(values[-1])))
     few = values[:: max(len(values) // 400, 1)]
-    for step in STEPS:
+    # Of so few values every one must be a multiple, and so must some of them, which most steps fail at once.
+    fits = is_on_step(few[:: max(len(few) // PROBES, 1)][:, None], _EVERY_STEP).all(axis=0)
+    for step in (STEPS[i] for i in np.flatnonzero(fits)):
         if step <= max(size, 1e-300) and on_step(few, step) >= HELD and on_step(values, step) >= HELD:
             return step
     return None
@@ -111,14 +122,13 @@ def grids_of(values: Floats, reference: Floats, off: float) -> list[Rounding]:
         ways = {"nearest": "rounded to", "down": "cut down to", "up": "rounded up to"}
         found += [Rounding(f"{words} {_steps(step)}", step=step, how=how) for how, words in ways.items()]
     for digits in DIGITS:
-        if on_digits(values, digits) >= HELD:
+        if _may_have_digits(values, digits) and on_digits(values, digits) >= HELD:
             if on_digits(reference, digits) <= 1 - off:
                 found.append(
                     Rounding(f"rounded to {digits} significant {'digit' if digits == 1 else 'digits'}", digits=digits)
                 )
             break
-    distinct = np.unique(values)
-    known = np.unique(reference)
+    distinct, known = distinct_of_sorted(values), distinct_of_sorted(reference)
     if MIN_LEVELS <= len(distinct) <= min(200, 0.02 * len(values)) and len(known) >= 5 * len(distinct):
         levels = tuple(float(v) for v in distinct)
         ways = {"nearest": "moved to the nearest of", "down": "moved down to one of", "up": "moved up to one of"}
@@ -151,7 +161,7 @@ EQUAL = 1e-6
 
 def levels_of(ref: Floats) -> Floats | None:
     """The distinct values of a sorted column that keeps to few of them; None where nearly every value is another one."""
-    distinct = np.unique(ref)
+    distinct = distinct_of_sorted(ref)
     return distinct if 3 <= len(distinct) <= min(MOST_LEVELS, len(ref) / 3) else None
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from backslide.case import Case
+from backslide.case import Case, Side
 from backslide.causes.columns.expectation import expectation
 from backslide.contracts import say
 from backslide.engine.columns.cache import once
@@ -96,8 +96,12 @@ def _goes_with_the_others(case: Case, pair: Pair, turn: ClockShift) -> bool:
 @once
 def _circle(pair: Pair) -> tuple[int, int] | None:
     """(first value, period) of hours, weekdays or months; None for other columns."""
+    if min(map(len, pair.finite)) < MIN_ROWS or any(
+        (v[:MIN_ROWS] != np.round(v[:MIN_ROWS])).any() for v in pair.finite
+    ):
+        return None
     values = np.concatenate(pair.finite)
-    if min(map(len, pair.finite)) < MIN_ROWS or (values != np.round(values)).any():
+    if (values != np.round(values)).any():
         return None
     low, high = int(values.min()), int(values.max())
     levels = len(np.unique(pair.finite[0]))
@@ -118,6 +122,8 @@ def _against_clock(case: Case, pair: Pair) -> ClockShift | None:
     if all(_is_day(values, clock) for values, clock in zip(pair.numbers, known, strict=True)):
         return None
     for size in _UNITS:
+        if not all(_keeps_pace(values, side, size) for values, side in zip(pair.finite, case.sides, strict=True)):
+            continue
         lags = [values * size - clock for values, clock in zip(pair.numbers, known, strict=True)]
         turn = _line(lags, known, size)
         if turn is not None:
@@ -136,6 +142,27 @@ def _is_day(values: Floats, clock: Floats) -> bool:
         float((values[known] == (days - days.astype(unit)).astype(int) + 1).mean()) >= AGREE
         for unit in ("datetime64[M]", "datetime64[Y]")
     )
+
+
+@once
+def _ticks(side: Side) -> Floats | None:
+    """The times of the rows in order; None where some have none."""
+    seconds = side.seconds
+    return None if seconds is None or not np.isfinite(seconds).all() else np.sort(seconds)
+
+
+def _keeps_pace(values: Floats, side: Side, size: float) -> bool:
+    """Whether the sorted values may be times: most of them must lie within as long a stretch as the clock, and no shorter."""
+    ticks, near = _ticks(side), max(_HALF_HOUR / 2, size)
+    if ticks is None:
+        return True
+    if len(values) < MIN_ROWS:
+        return False
+    reach, slack = int(np.ceil(AGREE * len(values) - 1e-6)) - 1, 2 * near * (1 + 1e-9)
+    span, shortest = ticks[-1] - ticks[0], float((ticks[reach:] - ticks[: len(ticks) - reach]).min())
+    if (values[-1] - values[0]) * size + slack < shortest * (1 - 1e-9):
+        return False
+    return bool(((values[reach:] - values[: len(values) - reach]) * size).min() <= span * (1 + 1e-9) + slack)
 
 
 def _circle_against_clock(pair: Pair, clocks: list[Floats], first: int, period: int) -> ClockShift | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.engine.columns import names
-from backslide.engine.columns.cache import once
 from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.columns.pair import MISSING, Pair, codes_in
 from backslide.engine.columns.segments import between, holds, literal, quoted, readable
@@ -61,6 +60,8 @@ class MarkerLevels:
     """Days: only runs of them count, most of which reach the end."""
     unit: str = ""
     """How values are written: ``plain`` numbers and booleans, ``hour`` of a time, ``text`` for dates in a text column."""
+    known: dict[str, tuple[object, object]] = field(default_factory=dict, repr=False, compare=False)
+    """Of features whose move was looked for in these levels: what was read, and the claim or None."""
 
     def expression(self, chosen: Collection[int]) -> str:
         """A SQL-like condition for the chosen levels."""
@@ -178,7 +179,11 @@ def levels_of_columns(case: Case) -> Iterator[MarkerLevels]:
             yield levels
     timestamp = case.problem.roles.timestamp
     if timestamp is not None and names.TIME in cur.columns:
-        yield from _times(timestamp, ref[names.TIME], cur[names.TIME], cur[timestamp].dtype.is_temporal())
+        temporal = cur[timestamp].dtype.is_temporal()
+        # The times stay while features are repaired.
+        yield from case.current.cache.get(
+            _times, (timestamp,), lambda: tuple(_times(timestamp, ref[names.TIME], cur[names.TIME], temporal))
+        )
 
 
 def _left_by_screen(case: Case) -> set[str]:
@@ -195,9 +200,13 @@ def _left_by_screen(case: Case) -> set[str]:
     return left
 
 
-@once
 def _levels_of(case: Case, column: str) -> MarkerLevels | None:
-    """A column of the current sample read as a marker; None where it marks nothing."""
+    """A column of the current sample as a marker, None where it marks nothing; features are read once, whatever is repaired."""
+    owner = case.pairs.get(column) or case
+    return owner.cache.get(_levels_of, (column,), lambda: _read_levels(case, column))
+
+
+def _read_levels(case: Case, column: str) -> MarkerLevels | None:
     reference, cur, kind = case.reference.sample, case.current.sample[column], case.current.window.kinds[column]
     ref = (
         reference[column]

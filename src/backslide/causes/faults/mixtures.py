@@ -107,7 +107,7 @@ def recognise_mixtures(case: Case, taken: set[str]) -> list[Hypothesis]:
         ref, cur = pair.finite
         if min(len(ref), len(cur)) < edit.MIN_ROWS:
             continue
-        distance = ks(ref, cur)
+        distance = pair.moved
         if distance >= MIN_MOVED and ks_p_value(distance, len(ref), len(cur)) < 1e-6:
             moved.append((distance, pair))
     moved.sort(key=lambda item: -item[0])
@@ -159,7 +159,7 @@ def _good(fit: _Fit, moved: float, n_ref: int, n_cur: int, drift: float) -> bool
 def _find_conversion(case: Case, pair: Pair) -> Iterator[Hypothesis]:
     """The conversion of part of the rows that leaves the least unexplained, if it explains the column's move."""
     ref, cur = pair.finite
-    moved = ks(ref, cur)
+    moved = pair.moved
     step = EQUAL * max(float(np.abs(cur).max()), 1e-300)
     maps: list[Conversion | MonotoneMap] = [*CONVERSIONS, OPPOSITE, *_by_levels(ref, cur), *curves_for(ref)]
     fits = [(c, _fit(*(np.round(v / step) for v in (ref, np.sort(c.apply(ref)), cur)))) for c in maps]

@@ -24,7 +24,7 @@ from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair
 from backslide.stats.metrics.metric import Floats
-from backslide.stats.two_sample import ks, ks_limit
+from backslide.stats.two_sample import ks_limit
 
 LEAST_SHARE = 0.2
 """Share of the rows that must not fit, ten times the usual: what drifts leaves most rows where others foretell them."""
@@ -83,7 +83,7 @@ def read_scale(pair: Pair, one: ColumnExpectation) -> Hypothesis | None:
     if usual < LEAST_TIED or len(np.unique(values[known])) < LEAST_VALUES:
         return None
     most = float(one.current.mean()) >= LEAST_SHARE
-    moved = ks(*pair.finite) > max(FAR, ks_limit(*map(len, pair.finite))) + SEASONS * pair.usual_drift
+    moved = pair.moved > max(FAR, ks_limit(*map(len, pair.finite))) + SEASONS * pair.usual_drift
     for every in (known, one.current) if most else (known,):
         now = _in_order(values[every], foretold[every])
         # In reverse order no column drifts; on another scale it is only where most rows do not fit.

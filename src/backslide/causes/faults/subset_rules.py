@@ -103,14 +103,20 @@ def _claims(
     """Features that moved, that gathered at new values, or that lost their ties while they themselves held still, in some levels
     alone."""
     inside = _Contrast(levels)
-    asked = codes if levels.ordered else inside.candidates(codes)
-    for name in asked:
-        found = None if name == levels.column else inside.of(*codes[name])
+    # What is known of a feature stays while others are repaired: its codes are then the very same.
+    known = levels.known
+    fresh = {name: coded for name, coded in codes.items() if known.get(name, (None,))[0] is not coded}
+    asked = set(inside.in_time(fresh) if levels.ordered else inside.candidates(fresh))
+    for name, coded in fresh.items():
+        found = inside.of(*coded) if name in asked and name != levels.column else None
+        known[name] = coded, None if found is None else Claim(found[0], levels, found[1])
+    for name in codes:
+        claim = known[name][1]
         gathered = inside.of(*atoms[name]) if name in atoms and name != levels.column else None
-        if gathered is not None and (found is None or gathered[0] > found[0]):
-            found = gathered
-        if found is not None:
-            yield name, Claim(found[0], levels, found[1])
+        if gathered is not None and (not isinstance(claim, Claim) or gathered[0] > claim.score):
+            claim = Claim(gathered[0], levels, gathered[1])
+        if isinstance(claim, Claim):
+            yield name, claim
     lost = untied(levels.reference, levels.current, len(levels.texts), levels.column, levels.ordered, ties)
     for name, (score, chosen) in lost.items():
         if name in codes and inside.still(*codes[name], chosen):
@@ -170,6 +176,35 @@ class _Contrast:
     def candidates(self, codes: dict[str, _Coded]) -> list[str]:
         """Features of which a level moved beyond noise, without which there is no contrast: read many at a time."""
         found = set[str]()
+        for names, before, after, ordered in self._together(codes):
+            own = before[:, 1:].sum(2, keepdims=True) >= MIN_ROWS
+            usual = np.where(own, before[:, 1:], before.sum(1, keepdims=True))
+            flat = (-1, before.shape[2])
+            apart, noise = distances_of(usual.reshape(flat), after[:, 1:].reshape(flat), ordered)
+            moved = (apart > NOISE * noise).reshape(len(names), self.k) & (self.rows >= MIN_ROWS)
+            found.update(names[place] for place in np.flatnonzero(moved.any(axis=1)))
+        return [name for name in codes if name in found]
+
+    def in_time(self, codes: dict[str, _Coded]) -> list[str]:
+        """Features that may have moved far enough in a run of days: a run is at most as far as its days are on average."""
+        if (self.levels.reference >= 0).any():
+            return list(codes)
+        start, stop = affected_period.runs(self.k)
+        upto = np.append(0, np.cumsum(self.rows))
+        start, stop = (side[upto[stop] - upto[start] >= MIN_ROWS] for side in (start, stop))
+        rows = upto[stop] - upto[start]
+        least = MIN_DISTANCE + 0.5 * np.sqrt(1 / max(len(self.levels.reference), 1) + 1 / np.maximum(rows, 1))
+        found = set[str]()
+        for names, before, after, ordered in self._together(codes):
+            gap = after[:, 1:] / np.maximum(self.rows, 1)[:, None] - before[:, :1] / max(len(self.levels.reference), 1)
+            apart = np.abs(np.cumsum(gap, axis=2)).max(2) if ordered else 0.5 * np.abs(gap).sum(2)
+            sums = np.concatenate([np.zeros((len(names), 1)), np.cumsum(apart * self.rows, axis=1)], axis=1)
+            far = (sums[:, stop] - sums[:, start]) / rows >= least - 1e-9
+            found.update(names[place] for place in np.flatnonzero(far.any(axis=1)))
+        return [name for name in codes if name in found]
+
+    def _together(self, codes: dict[str, _Coded]) -> Iterator[tuple[list[str], Floats, Floats, bool]]:
+        """Some features of one sort at a time, with the rows by feature, level and cell of both windows."""
         for ordered in (True, False):
             same = [name for name, coded in codes.items() if coded[3] == ordered]
             for start in range(0, len(same), TOGETHER):
@@ -179,13 +214,7 @@ class _Contrast:
                     tables_of(side, np.stack([codes[name][window] for name in names]), self.k, cells)
                     for window, side in enumerate((self.levels.reference, self.levels.current))
                 )
-                own = before[:, 1:].sum(2, keepdims=True) >= MIN_ROWS
-                usual = np.where(own, before[:, 1:], before.sum(1, keepdims=True))
-                flat = (-1, cells)
-                apart, noise = distances_of(usual.reshape(flat), after[:, 1:].reshape(flat), ordered)
-                moved = (apart > NOISE * noise).reshape(len(names), self.k) & (self.rows >= MIN_ROWS)
-                found.update(names[place] for place in np.flatnonzero(moved.any(axis=1)))
-        return [name for name in codes if name in found]
+                yield names, before, after, ordered
 
     def of(self, ref: Codes, cur: Codes, cells: int, ordered: bool) -> tuple[float, tuple[int, ...]] | None:
         """Score and levels of the contrast; None where the feature moved everywhere, or nowhere."""

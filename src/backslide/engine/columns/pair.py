@@ -127,6 +127,11 @@ class Pair:
         return np.sort(ref[np.isfinite(ref)]), np.sort(cur[np.isfinite(cur)])
 
     @cached_property
+    def moved(self) -> float:
+        """KS distance of the finite values of both windows."""
+        return ks(*self.finite)
+
+    @cached_property
     def missing(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Where values are null, NaN or infinite: no model can use them."""
         return _missing(self.reference), _missing(self.current)

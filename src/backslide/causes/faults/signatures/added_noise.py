@@ -31,7 +31,7 @@ from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair
 from backslide.playbook.base import Scenario
 from backslide.stats.metrics.metric import Floats
-from backslide.stats.two_sample import ks, ks_limit, ks_p_value, ranks
+from backslide.stats.two_sample import ks, ks_limit, ks_p_value, quantiles_of_sorted, ranks
 
 MIN_SPREAD = 1.1
 """Ratio of the robust spreads from which on noise is looked for."""
@@ -131,10 +131,11 @@ def _extra(pair: Pair) -> float | None:
     ref, cur = pair.finite
     if min(len(ref), len(cur)) < edit.MIN_ROWS:
         return None
-    before, after = _spread(ref), _spread(cur)
+    ends = (quantiles_of_sorted(values, np.array([0.16, 0.84])) for values in (ref, cur))
+    before, after = (float(high - low) / 2 for low, high in ends)
     if before <= 0 or after < MIN_SPREAD * before or not np.isfinite(after):
         return None
-    if ks_p_value(ks(ref, cur), len(ref), len(cur)) > MOVED_P:
+    if ks_p_value(pair.moved, len(ref), len(cur)) > MOVED_P:
         return None
     # Of a ratio: squares of numbers near 1e308 leave the range of floats.
     return _fitted(ref, cur, after * float(np.sqrt(1 - (before / after) ** 2)))
@@ -174,7 +175,7 @@ def _fitted(ref: Floats, cur: Floats, about: float) -> float:
 def _fits(pair: Pair, noisy: Floats) -> bool:
     ref, cur = pair.finite
     noise = ks_limit(len(ref), len(cur))
-    return ks(noisy[np.isfinite(noisy)], cur) <= noise + REMAINS * ks(ref, cur)
+    return ks(noisy[np.isfinite(noisy)], cur) <= noise + REMAINS * pair.moved
 
 
 def _off_lattice(pair: Pair) -> edit.Mask | None:

@@ -48,6 +48,8 @@ MOSTLY = 0.9
 MIN_RUN = 50
 MIN_RUN_SHARE = 0.1
 """Share of the rows that a run must hold; ten times the longest run before, besides."""
+MOST_COUNTS = 200_000
+"""Counts of days by values up to which a table of them is made."""
 ELSEWHERE = 0.02
 """Share of the other rows, beyond what it was before, from which an outermost value is a limit and not one the feed stuck at."""
 
@@ -162,6 +164,8 @@ def _find_constant_days(case: Case, pair: Pair) -> Stale | None:
         pair.name, True
     ):
         return None
+    if not pair.numeric and not _may_be_stuck(case, pair):
+        return None
     counts = [_per_day(side.sample[names.DAY], texts) for side, texts in zip(case.sides, pair.texts, strict=True)]
     if min(len(table) for table in counts) < MIN_DAYS:
         return None
@@ -207,6 +211,25 @@ def _constant_on_a_day(case: Case) -> dict[str, bool]:
     return dict(zip(found.columns, found.select((pl.all() <= 1).any()).row(0), strict=True)) if distinct else {}
 
 
+def _may_be_stuck(case: Case, pair: Pair) -> bool:
+    """Whether enough current days hold one known text each, told by a table of counts where that is small."""
+    levels, (_, codes) = pair.codes
+    days = _day_of_row(case.current)
+    width = len(levels)
+    if (days.max(initial=-1) + 1) * width > MOST_COUNTS:
+        return True
+    known = (days >= 0) & (codes != (levels.index(MISSING) if MISSING in levels else -1))
+    table = np.bincount(days[known] * width + codes[known], minlength=(days.max(initial=-1) + 1) * width)
+    return bool(((table.reshape(-1, width) > 0).sum(axis=1) == 1).sum() >= MIN_DAYS)
+
+
+@once
+def _day_of_row(side: Side) -> NDArray[np.int64]:
+    """The number of each row's day (n,), -1 without one."""
+    days = side.sample[names.DAY]
+    return (days.rank("dense") - 1).cast(pl.Int64).fill_null(-1).to_numpy()
+
+
 def _per_day(days: pl.Series, texts: np.ndarray[tuple[int], np.dtype[np.object_]]) -> pl.DataFrame:
     """Rows and distinct values of each day with enough rows."""
     frame = pl.DataFrame({"day": days, "value": pl.Series(texts, dtype=pl.String)})
@@ -220,9 +243,10 @@ def _find_constant_run(case: Case, pair: Pair) -> Stale | None:
     """The longest run of one value in order of time, where the reference hardly ever repeated one."""
     if not pair.numeric or any(names.TIME not in side.sample.columns for side in case.sides):
         return None
-    if _longest_run(pair.numbers[1][_in_time(case.current.sample)])[1] < MIN_RUN:
+    in_time = _rows_in_time(case.current)
+    if _longest_run(pair.numbers[1][in_time])[1] < MIN_RUN:
         return None  # told by numbers, without the text of every value
-    ref, cur = (texts[_in_time(side.sample)] for side, texts in zip(case.sides, pair.texts, strict=True))
+    ref, cur = (texts[_rows_in_time(side)] for side, texts in zip(case.sides, pair.texts, strict=True))
     before, (start, length) = _longest_run(ref)[1] / len(ref), _longest_run(cur)
     if length < max(MIN_RUN, MIN_RUN_SHARE * len(cur)) or length > MOSTLY * len(cur) or before * len(cur) > length / 10:
         return None
@@ -231,7 +255,7 @@ def _find_constant_run(case: Case, pair: Pair) -> Stale | None:
     if value == MISSING or own > 0.05 or len(pair.levels[0]) < 20 or _luck(pair, length - 1) > MAX_LUCK:
         return None
     rows = np.zeros(len(cur), bool)
-    rows[_in_time(case.current.sample)[start : start + length]] = True
+    rows[in_time[start : start + length]] = True
     return rows, f"is stuck at {value} for {length} rows in a row", {"stale": "for a while", "value": value}
 
 
@@ -260,6 +284,11 @@ def _in_time(sample: pl.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.int64]]
     if names.TIME not in sample.columns:
         return np.arange(sample.height)
     return np.argsort(sample[names.TIME].cast(pl.Int64).fill_null(0).to_numpy(), kind="stable")
+
+
+@once
+def _rows_in_time(side: Side) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return _in_time(side.sample)
 
 
 def _longest_run(values: NDArray[Any]) -> tuple[int, int]:

@@ -13,7 +13,6 @@ the value of the row before.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
@@ -29,6 +28,7 @@ from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import MISSING, Pair
 from backslide.playbook.base import Scenario
 from backslide.playbook.clock import time_columns
+from backslide.stats.metrics.metric import Floats
 
 LEAST_SHARE = 0.08
 """Share of rows with the value of the row before, beyond chance."""
@@ -47,7 +47,7 @@ MOST_COLUMNS = 0.34
 
 class RepeatedValues(ColumnSignature):
     kind = CauseKind.STALE_VALUES
-    title = "Values of the row before"
+    title = "Floats of the row before"
 
     def recognise(self, case: Case) -> Iterable[Hypothesis]:
         """One hypothesis for each column that repeats itself, where the rows as a whole do not."""
@@ -61,14 +61,18 @@ class RepeatedValues(ColumnSignature):
         """At most one hypothesis."""
         if pair.name in time_columns(case) or not (pair.numeric or pair.categorical) or not case.reference.complete:
             return
-        (before, _), (now, error) = (_repeated(values) for values in _values(pair))
+        same = [_share_of_same(values) for values in _values(pair)]
+        if same[1] < LEAST_SHARE or min(map(len, (pair.reference, pair.current))) < edit.MIN_ROWS:
+            return  # what is beyond chance is less still
+        counts = [_counts(pair, window) for window in (0, 1)]
+        (before, _), (now, error) = (_beyond_chance(*one) for one in zip(same, counts, strict=True))
         if now < LEAST_SHARE or before > USUAL or now - before < LEAST_Z * error:
             return
-        before_values, values = _values(pair)
-        if pair.numeric and now <= AS_SORTED * _repeated_if_sorted(before_values):
-            return
+        values = _values(pair)[1]
+        if pair.numeric and now <= AS_SORTED * (1 - len(counts[0]) / len(pair.reference)):
+            return  # as often as if rows were sorted by the column, or grouped by what it is of
         rows = np.concatenate([[False], _same(values)])
-        if not pair.numeric and (~rows).sum() < LEAST_RUNS * len(set(values.tolist())):
+        if not pair.numeric and (~rows).sum() < LEAST_RUNS * len(counts[1]):
             return
         yield self.hypothesis(
             pair,
@@ -107,12 +111,7 @@ class RepeatedValues(ColumnSignature):
         return scenario_with(cached, rng)
 
 
-def _repeated_if_sorted(values: NDArray[np.object_]) -> float:
-    """Share of rows that would hold the value of the row before if rows were sorted by the column or grouped by what it is of."""
-    return 1 - len(set(values.tolist())) / max(len(values), 1)
-
-
-def _share_of_rows(values: NDArray[np.object_], repeated: float) -> float:
+def _share_of_rows(values: Floats, repeated: float) -> float:
     """Share of rows with the value of the row before, from the share that repeats itself.
 
     Where each holds what belongs to the row before, two in a row do not show the same value: of a share s only s (1 - s) repeats.
@@ -125,22 +124,35 @@ def _share_of_rows(values: NDArray[np.object_], repeated: float) -> float:
     return float((1 - np.sqrt(max(1 - 4 * repeated, 0.0))) / 2)
 
 
-def _values(pair: Pair) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
-    ref, cur = pair.numbers if pair.numeric else pair.texts
-    return np.asarray(ref), np.asarray(cur)
+def _values(pair: Pair) -> tuple[Floats, Floats]:
+    """Numbers of both windows, or the places of texts among all of them; NaN where missing."""
+    if pair.numeric:
+        return pair.numbers
+    levels, codes = pair.codes
+    missing = levels.index(MISSING) if MISSING in levels else -1
+    ref, cur = (np.where(part == missing, np.nan, part) for part in codes)
+    return ref, cur
 
 
-def _same(values: NDArray[np.object_]) -> NDArray[np.bool_]:
+def _same(values: Floats) -> NDArray[np.bool_]:
     """Rows but the first (n - 1,) with the known value of the row before."""
-    known = values != MISSING if values.dtype == object else np.isfinite(values.astype(float))
-    return np.asarray((values[1:] == values[:-1]) & known[1:])
+    return np.asarray((values[1:] == values[:-1]) & np.isfinite(values[1:]))
 
 
-def _repeated(values: NDArray[np.object_]) -> tuple[float, float]:
+def _share_of_same(values: Floats) -> float:
+    return float(_same(values).mean()) if len(values) > 1 else 0.0
+
+
+def _counts(pair: Pair, window: int) -> NDArray[np.int64]:
+    """How often each value comes; each missing number is one of its own, missing texts are one."""
+    if pair.numeric:
+        return np.asarray(np.unique(pair.numbers[window], return_counts=True, equal_nan=False)[1])
+    counts = np.bincount(pair.codes[1][window])
+    return np.asarray(counts[counts > 0])
+
+
+def _beyond_chance(same: float, counts: NDArray[np.int64]) -> tuple[float, float]:
     """Share of rows with the value of the row before beyond what equal values of any rows make, and its standard error."""
-    if len(values) < edit.MIN_ROWS:
-        return 0.0, 1.0
-    same = float(_same(values).mean())
-    counts = np.array(list(Counter(values.tolist()).values()))  # texts as they are: one may be of many megabytes
-    chance = float(((counts / len(values)) ** 2).sum())
-    return (same - chance) / max(1 - chance, 1e-9), float(np.sqrt(max(chance, 1 / len(values)) / len(values)))
+    rows = int(counts.sum())
+    chance = float(((counts / rows) ** 2).sum())
+    return (same - chance) / max(1 - chance, 1e-9), float(np.sqrt(max(chance, 1 / rows) / rows))

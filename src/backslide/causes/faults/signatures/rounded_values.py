@@ -29,7 +29,7 @@ from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair
 from backslide.playbook.base import Scenario
 from backslide.stats.metrics.metric import Floats
-from backslide.stats.two_sample import ks, ks_limit
+from backslide.stats.two_sample import ks_limit
 
 OFF = 0.4
 """Share of the reference that must lie off the lattice: people record round numbers of their own accord. Of whole numbers about
@@ -109,7 +109,7 @@ def _rounding(pair: Pair) -> Rounding | None:
     cur = _without_stray(cur) if len(cur) else cur
     if min(len(ref), len(cur)) < edit.MIN_ROWS or cur[0] == cur[-1]:
         return None
-    moved = ks(ref, cur)
+    moved = pair.moved
     noise = ks_limit(len(ref), len(cur))
     best: tuple[float, Rounding] | None = None
     for grid in grids_of(cur, ref, OFF):

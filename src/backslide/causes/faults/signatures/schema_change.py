@@ -38,7 +38,7 @@ from backslide.engine.columns.kinds import ColumnKind, kind_of
 from backslide.engine.columns.pair import Pair
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
-from backslide.stats.two_sample import ks, ks_limit
+from backslide.stats.two_sample import ks_limit
 
 RENAMED = 0.05
 """Distance beyond noise up to which a new column holds what a lost one held."""
@@ -180,7 +180,7 @@ def _alike(pair: Pair) -> bool:
     n_ref, n_cur = (max(int((~m).sum()), 1) for m in pair.missing)
     noise = ks_limit(n_ref, n_cur)
     if pair.numeric:
-        return ks(*pair.finite) <= RENAMED + noise
+        return pair.moved <= RENAMED + noise
     if pair.identifier:
         return False
     ref, cur = pair.levels

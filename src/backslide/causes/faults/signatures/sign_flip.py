@@ -31,7 +31,7 @@ from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import Pair
 from backslide.playbook.base import Scenario
 from backslide.stats.metrics.metric import Floats
-from backslide.stats.two_sample import ks, ks_limit
+from backslide.stats.two_sample import ks, ks_floor, ks_limit
 
 ONE_SIDED = 0.995
 """Share of values with one sign from which on a column is one-sided."""
@@ -98,8 +98,11 @@ def _mirror_fits(pair: Pair) -> bool:
     ref, cur = pair.finite
     if min(len(ref), len(cur)) < edit.MIN_ROWS or ref[0] == ref[-1] or cur[0] == cur[-1]:
         return False
-    noise = ks_limit(len(ref), len(cur))
-    return is_explained(ks(ref, -cur[::-1]), ks(ref, cur), noise, REMAINS, pair.usual_drift)
+    noise, mirrored = ks_limit(len(ref), len(cur)), -cur[::-1]
+    return all(
+        is_explained(distance(ref, mirrored), pair.moved, noise, REMAINS, pair.usual_drift)
+        for distance in (ks_floor, ks)
+    )
 
 
 def _side(values: Floats) -> int:
@@ -117,7 +120,7 @@ def _shows(pair: Pair) -> bool:
     ref, cur = pair.finite
     if _side(ref) * _side(cur) == -1:
         return True
-    moved, noise = ks(ref, cur), ks_limit(len(ref), len(cur))
+    moved, noise = pair.moved, ks_limit(len(ref), len(cur))
     return (
         _side(ref) * _side(cur) == 0
         and bool((ref < 0).any())

@@ -40,19 +40,22 @@ from backslide.causes.columns.lags import (
     MOST_ROWS,
     ColumnEstimate,
     Delay,
+    DelayedRows,
     LinearExpectations,
     Rows,
+    delayed_rows,
+    delays_in_common,
     is_key,
     linear_expectations,
     mean_and_error,
     places,
-    targets,
     units_of,
 )
 from backslide.causes.columns.repeated_stretch import find_repeated_stretch
 from backslide.causes.faults import damage
 from backslide.causes.faults.base import Hypothesis, Signature, evidence_of
 from backslide.contracts.cause import CauseKind
+from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import Pair, to_texts
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
@@ -72,10 +75,6 @@ HALF = 0.5
 """Share of that loss that the current rows must gain."""
 MOST_OFF = 2.0
 """Times the usual distance to what is foretold within which values must lie of what is foretold of the earlier rows."""
-ORDERED = 0.2
-"""Correlation of a value with the earlier one from which rows have an order."""
-LOOKED_AT = 1_000
-"""Rows that tell that: by chance it is 0.03."""
 LEAST_LATE = 200
 """Rows with an earlier one that are compared."""
 SAME_SEQUENCE = 0.98
@@ -205,23 +204,29 @@ def _in_order(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
 
 def _of_the_former_window(case: Case, pair: Pair) -> bool:
     """Whether the current rows are those of the reference again, in order, where values differ from row to row."""
-    if not all(side.complete for side in case.sides):
-        return False
     n = min(len(pair.reference), len(pair.current))
-
-    def texts(rows: int) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
-        return to_texts(pair.reference.head(rows)), to_texts(pair.current.head(rows))
-
-    for rows in (LEAST_LATE, n):  # a few rows tell at once that most columns are others
-        ref, cur = texts(rows)
-        if n < LEAST_LATE or (ref == cur).mean() < SAME_SEQUENCE:
-            return False
+    if n < LEAST_LATE or not all(side.complete for side in case.sides) or not _begins_alike(pair):
+        return False
+    ref, cur = _texts(pair, n)
+    if (ref == cur).mean() < SAME_SEQUENCE:
+        return False
     # Values that last for many rows, or come round as hours and weekdays do, agree with those of other rows as well.
     if pair.name in time_columns(case):
         return False
     if max((ref[lag:] == cur[:-lag]).mean() for lag in range(1, min(MOST_LAG, n // 2))) > BY_CHANCE:
         return False
     return max(pair.levels[0].values(), default=0) <= BY_CHANCE * len(pair.reference)
+
+
+def _texts(pair: Pair, rows: int) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
+    return to_texts(pair.reference.head(rows)), to_texts(pair.current.head(rows))
+
+
+@once
+def _begins_alike(pair: Pair) -> bool:
+    """Whether the first rows of both windows agree: they tell at once that most columns hold other values."""
+    ref, cur = _texts(pair, LEAST_LATE)
+    return bool((ref == cur).mean() >= SAME_SEQUENCE)
 
 
 def _delays(case: Case) -> Iterator[tuple[Delay, Rows]]:
@@ -250,7 +255,10 @@ class _Late:
 def _late_columns(case: Case, taken: Iterable[str]) -> list[_Late]:
     """Columns outside ``taken`` that gain by a delay, or by coming early (fewer than no rows late)."""
     delays = list(_delays(case))
-    ordered = {name: _in_sequence(case, pair, delays) for name, pair in case.pairs.items() if name not in taken}
+    looked_at = delayed_rows(delays, case.reference.sample.height)
+    ordered = {
+        name: _in_sequence(case, pair, delays, looked_at) for name, pair in case.pairs.items() if name not in taken
+    }
     expectations = linear_expectations(case) if any(ordered.values()) else None
     if expectations is None:
         return []
@@ -331,33 +339,15 @@ def _fits_there(estimate: ColumnEstimate, rows: Rows, source: Rows, usual: Rows)
     return there <= MOST_OFF * own
 
 
-def _in_sequence(case: Case, pair: Pair, delays: list[tuple[Delay, Rows]]) -> list[tuple[Delay, Rows]]:
+def _in_sequence(
+    case: Case, pair: Pair, delays: list[tuple[Delay, Rows]], looked_at: DelayedRows
+) -> list[tuple[Delay, Rows]]:
     """The delays under which reference values have something in common with the earlier ones, as where rows follow each other."""
     if pair.constant_before:
         return []
     # The reference stays while current rows are repaired.
-    common = case.reference.cache.get(
-        _delays_in_common, (pair.name,), lambda: _delays_in_common(pair, delays, case.reference.sample.height)
-    )
+    common = case.reference.cache.get(delays_in_common, (pair.name,), lambda: delays_in_common(pair, looked_at))
     return [(delay, source) for delay, source in delays if replace(delay, rows=abs(delay.rows)) in common]
-
-
-def _delays_in_common(pair: Pair, delays: list[tuple[Delay, Rows]], n_ref: int) -> frozenset[Delay]:
-    # Rows before and rows after have the same in common, so that one way tells.
-    asked = [(delay, source) for delay, source in delays if delay.rows >= 0 and delay.key != pair.name]
-    chosen = [np.flatnonzero(source[:n_ref] >= 0)[:LOOKED_AT] for _, source in asked]
-    last = [max(rows.max(), source[rows].max()) for (_, source), rows in zip(asked, chosen, strict=True) if len(rows)]
-    values = targets(pair, 0, 1 + int(max(last, default=0)))
-    common = set[Delay]()
-    for (delay, source), rows in zip(asked, chosen, strict=True):
-        one, other = values[rows], values[source[rows]]
-        known = np.isfinite(one).all(axis=1) & np.isfinite(other).all(axis=1)
-        if not known.any():
-            continue
-        a, b = one[known] - one[known].mean(axis=0), other[known] - other[known].mean(axis=0)
-        if float((a * b).sum()) >= ORDERED * float((a**2).sum()):
-            common.add(delay)
-    return frozenset(common)
 
 
 def _begin(gain: Floats, unit: Rows) -> int:

@@ -54,7 +54,7 @@ from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import Pair
 from backslide.playbook.base import Scenario
 from backslide.stats.metrics.metric import Floats
-from backslide.stats.two_sample import ks, ks_limit, ks_p_value
+from backslide.stats.two_sample import distinct_of_sorted, ks, ks_limit, ks_p_value
 
 QUANTILES = np.linspace(0.02, 0.98, 49)
 MIN_KS = 0.06
@@ -104,7 +104,7 @@ class UnitChange(ColumnSignature):
         """At most one hypothesis: the more specific conversion first."""
         conversion = turn_of(case, pair) or of_values(pair)
         if conversion is not None:
-            exact = conversion.plain(ks(*pair.finite)) if isinstance(conversion, Conversion) else conversion.exact
+            exact = conversion.plain(pair.moved) if isinstance(conversion, Conversion) else conversion.exact
             if exact or isinstance(conversion, ClockShift) or not may_be_the_season(pair):
                 yield self._converted(pair, conversion, exact)
         elif (part := turn_of_part(case, pair)) is not None:
@@ -198,13 +198,13 @@ def convert(pair: Pair) -> Conversion | None:
     if not pair.numeric:
         return None
     ref, cur = pair.finite
-    if min(len(ref), len(cur)) < edit.MIN_ROWS or len(np.unique(ref)) < MIN_DISTINCT:
+    if min(len(ref), len(cur)) < edit.MIN_ROWS:
         return None
-    before, after = (len(np.unique(values)) for values in thinned(ref, cur))
+    moved = pair.moved
+    if moved < MIN_KS or ks_p_value(moved, len(ref), len(cur)) > 1e-6 or len(distinct_of_sorted(ref)) < MIN_DISTINCT:
+        return None
+    before, after = (len(distinct_of_sorted(values)) for values in thinned(ref, cur))
     if after < FEWER * before or _most_frequent(cur) >= max(HALF, 2 * _most_frequent(ref)):
-        return None
-    moved = ks(ref, cur)
-    if moved < MIN_KS or ks_p_value(moved, len(ref), len(cur)) > 1e-6:
         return None
     at_ref, at_cur = np.quantile(ref, QUANTILES), np.quantile(cur, QUANTILES)
     spread = float(np.quantile(cur, 0.9) - np.quantile(cur, 0.1))
