@@ -103,6 +103,9 @@ class Check(ABC):
     travels: ClassVar[bool] = True
     """Whether another process may do it, which has the samples and profiles: it reads no other rows, and leaves nothing behind
     on the case or its models but notes."""
+    effort: ClassVar[int] = 0
+    """How long it takes beside others, where that is long: a worker begins with the highest, and both end with what is short. What
+    shares a dear result with others stands next to them, so that it is computed in one process."""
     thresholds: Any = None
     """A small frozen dataclass; its fields can be set under [checks.CODE]."""
 

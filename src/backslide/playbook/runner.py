@@ -59,7 +59,9 @@ class CheckRun:
         parcel = pack(case) if WORKERS.idle and worth_it(case) else None
         self.workers = [] if parcel is None else WORKERS.take()
         self.here = deque(check.code for check in self.asked if not self.workers or not _travels(check))
-        self.anywhere = deque(check.code for check in self.asked if check.code not in self.here)
+        anywhere = [check for check in self.asked if check.code not in self.here]
+        # This process takes the first and a worker the last: stable, so that of equal efforts the order is that of the playbook.
+        self.anywhere = deque(check.code for check in sorted(anywhere, key=lambda check: check.effort))
         if parcel is None or not self.workers:
             self._work()
             return

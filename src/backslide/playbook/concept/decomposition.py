@@ -50,6 +50,7 @@ MIN_ROWS = 200
 
 class Decomposition(Check):
     code = "CON001"
+    effort = 8
     title = "Inputs or relation"
     step = Step.CONCEPT
     needs = (Need.LABELS, Need.PREDICTIONS, Need.FEATURES)

@@ -81,6 +81,7 @@ class FeatureReliance:
 
 class Attribution(Check):
     code = "EXP001"
+    effort = 9
     title = "What the model leans on"
     step = Step.EXPLAIN
     needs = (Need.MODEL, Need.FEATURES)

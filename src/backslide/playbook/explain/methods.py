@@ -76,6 +76,7 @@ class Pays:
 
 class Methods(Check):
     code = "EXP002"
+    effort = 9
     title = "Agreement of the explanations"
     step = Step.EXPLAIN
     needs = (Need.MODEL, Need.FEATURES)

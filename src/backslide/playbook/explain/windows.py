@@ -50,6 +50,7 @@ class ExplainedWindowsFloors:
 
 class ExplainedWindows(Check):
     code = "EXP003"
+    effort = 9
     title = "Explanations of the two windows"
     step = Step.EXPLAIN
     needs = (Need.MODEL, Need.FEATURES)

@@ -114,6 +114,7 @@ class SegmentSearch:
 
 class AutomaticSegments(Check):
     code = "VER007"
+    effort = -1
     title = "Segments found by search"
     step = Step.VERIFY
     needs = (Need.LABELS, Need.PREDICTIONS, Need.FEATURES)

@@ -87,9 +87,9 @@ def pack(case: Case) -> bytes | None:
     """The case as bytes; None where something of it cannot travel."""
     if not _travels(case):
         return None
-    if case.reference_model is not None:
-        replay(case)  # it may find that the columns stood in another order, which all checks are to know
     models = (case.reference_model, case.current_model)
+    if case.reference_model is not None and any(_may_learn(model) for model in models if model is not None):
+        replay(case)  # it may find that the columns stood in another order, which all checks are to know
     parcel = Parcel(
         case.settings,
         case.problem,
@@ -128,6 +128,11 @@ def _travels(case: Case) -> bool:
         and not any(":" in name for name in named)
         and all(type(model.artefact).__module__.partition(".")[0] in LIBRARIES for model in models)
     )
+
+
+def _may_learn(model: Model) -> bool:
+    """Whether answers to all rows may still show how it is to be asked: in which order of columns, or with which of several types."""
+    return model.features is None or (model.types is not None and len(model.types.ways()) > 1)
 
 
 def _window(side: Side) -> WindowParcel:

@@ -47,7 +47,7 @@ MOST_COLUMNS = 0.34
 
 class RepeatedValues(ColumnSignature):
     kind = CauseKind.STALE_VALUES
-    title = "Floats of the row before"
+    title = "Values of the row before"
 
     def recognise(self, case: Case) -> Iterable[Hypothesis]:
         """One hypothesis for each column that repeats itself, where the rows as a whole do not."""

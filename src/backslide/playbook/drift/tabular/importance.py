@@ -57,6 +57,7 @@ class FeatureMove:
 
 class Importance(Check):
     code = "DRF008"
+    effort = 7
     title = "Drift and importance"
     step = Step.DRIFT
     needs = (Need.FEATURES,)

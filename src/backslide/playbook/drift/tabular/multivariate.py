@@ -63,6 +63,7 @@ class MultivariateFloors:
 
 class Multivariate(Check):
     code = "DRF007"
+    effort = 5
     title = "Features together"
     step = Step.DRIFT
     needs = (Need.FEATURES,)

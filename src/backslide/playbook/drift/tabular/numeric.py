@@ -59,6 +59,7 @@ class NumericDriftFloors:
 
 class NumericDrift(Check):
     code = "DRF001"
+    effort = 6
     title = "Numeric features"
     step = Step.DRIFT
     needs = (Need.NUMERIC,)
