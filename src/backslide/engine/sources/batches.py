@@ -13,6 +13,9 @@ from backslide.engine.sources.errors import reading
 _BATCH_BYTES = 64 * 2**20
 """Batches of long texts or vectors are cut so that those of one stay near this size."""
 _PEEK_ROWS = 256
+_RANGE_BYTES = 64 * 2**20
+"""Rows of Parquet files are read in ranges of about so many bytes: Polars decodes ahead of whoever counts the batches, up to the
+whole of the rows that it was asked for."""
 
 
 def batches(frame: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:
@@ -23,7 +26,29 @@ def batches(frame: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:
     """
     with reading():
         size = min(rows, _rows_that_fit(frame))
-        yield from frame.collect_batches(chunk_size=size, maintain_order=True, engine="streaming")
+        for part in _ranges(frame, size):
+            yield from part.collect_batches(chunk_size=size, maintain_order=True, engine="streaming")
+
+
+def _ranges(frame: pl.LazyFrame, size: int) -> Iterator[pl.LazyFrame]:
+    """The frame in ranges of rows, of at least ``size``, where its file is read from any row on; else the whole."""
+    width = max(len(frame.collect_schema()), 1)
+    step = max(size, _RANGE_BYTES // (8 * width))
+    total = int(frame.select(pl.len()).collect(engine="streaming").item()) if _reads_from_any_row(frame) else 0
+    if total <= step:
+        yield frame
+        return
+    for start in range(0, total, step):
+        yield frame.slice(start, step)
+
+
+def _reads_from_any_row(frame: pl.LazyFrame) -> bool:
+    """Whether Polars hands a slice of the frame down to one scan of Parquet files, as nothing stands between but what is done row
+    by row. Told by its own words; if they change, rows are read in one go as before."""
+    plan = frame.slice(1, 1).explain()
+    return (
+        plan.count("Parquet SCAN") == plan.count("SLICE") == plan.count("SLICE: Positive") == plan.count(" SCAN ") == 1
+    )
 
 
 def _rows_that_fit(frame: pl.LazyFrame) -> int:
