@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from backslide.contracts.finding import Outcome
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from backslide.playbook.registry import all_checks
-from backslide.playbook.runner import CheckRun, run_check, run_checks
+from backslide.playbook.runner import CheckRun, in_turn, run_check, run_checks
 from backslide.playbook.workers import pool
 from backslide.playbook.workers.parcel import pack, unpack
 from backslide.playbook.workers.pool import WORKERS, workers
@@ -82,6 +83,30 @@ def test_a_worker_gives_the_outcomes_of_one_process(scenario: Scenario, alone: t
         assert run.finish() == alone
     assert gone(process)
     assert not WORKERS.processes
+
+
+def test_both_processes_begin_with_what_takes_long_and_end_with_what_is_short() -> None:
+    codes = in_turn(all_checks())
+    assert sorted(codes) == sorted(check.code for check in all_checks())
+    efforts = {check.code: check.effort for check in all_checks()}
+    assert codes[0] == "VER007"
+    assert codes[-4:] == ["CON001", "EXP001", "EXP002", "EXP003"]
+    short = [code for code in codes if efforts[code] == 0]
+    assert len(short) > len(codes) / 2
+    assert short == [check.code for check in all_checks() if check.code in short]
+
+
+def test_rows_are_answered_before_a_case_is_sent_only_where_that_tells_how_to_ask(scenario: Scenario) -> None:
+    case = case_of(scenario)
+    assert case.reference_model is not None
+    assert case.reference_model.features is not None
+    assert pack(case) is not None
+    assert not case.reference_model.answers
+    unnamed = case_of(scenario)
+    assert unnamed.reference_model is not None
+    unnamed.reference_model = replace(unnamed.reference_model, features=None)
+    assert pack(unnamed) is not None
+    assert unnamed.reference_model.answers
 
 
 def test_ctrl_c_leaves_no_worker() -> None:

@@ -104,8 +104,8 @@ class Check(ABC):
     """Whether another process may do it, which has the samples and profiles: it reads no other rows, and leaves nothing behind
     on the case or its models but notes."""
     effort: ClassVar[int] = 0
-    """How long it takes beside others, where that is long: a worker begins with the highest, and both end with what is short. What
-    shares a dear result with others stands next to them, so that it is computed in one process."""
+    """How long it takes beside others, where that is long: a worker begins with the highest, and the process that has it with the
+    lowest, which are below 0. What shares a dear result stands next to each other, so that one process computes it."""
     thresholds: Any = None
     """A small frozen dataclass; its fields can be set under [checks.CODE]."""
 

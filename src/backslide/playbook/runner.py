@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,9 +59,7 @@ class CheckRun:
         parcel = pack(case) if WORKERS.idle and worth_it(case) else None
         self.workers = [] if parcel is None else WORKERS.take()
         self.here = deque(check.code for check in self.asked if not self.workers or not _travels(check))
-        anywhere = [check for check in self.asked if check.code not in self.here]
-        # This process takes the first and a worker the last: stable, so that of equal efforts the order is that of the playbook.
-        self.anywhere = deque(check.code for check in sorted(anywhere, key=lambda check: check.effort))
+        self.anywhere = deque(in_turn([check for check in self.asked if check.code not in self.here]))
         if parcel is None or not self.workers:
             self._work()
             return
@@ -97,6 +95,12 @@ class CheckRun:
         if isinstance(answer, CheckAnswer):
             return answer.outcome
         return Outcome(code=check.code, title=check.title, step=check.step, status=Status.SKIPPED, reason=LEFT_OUT)
+
+
+def in_turn(checks: Sequence[type[Check]]) -> list[str]:
+    """Codes of checks that several processes share: this one takes the first and a worker the last, so that both begin with what
+    takes long. Of equal efforts the order is that of the playbook."""
+    return [check.code for check in sorted(checks, key=lambda check: check.effort)]
 
 
 def _first(codes: deque[str]) -> str | None:

@@ -131,7 +131,7 @@ def _travels(case: Case) -> bool:
 
 
 def _may_learn(model: Model) -> bool:
-    """Whether answers to all rows may still show how it is to be asked: in which order of columns, or with which of several types."""
+    """Whether answers to all rows may still show how to ask it: in which order of columns, or with which of several types."""
     return model.features is None or (model.types is not None and len(model.types.ways()) > 1)
 
 
