@@ -11,7 +11,7 @@ from backslide.causes.columns.category_profiles import profiles_by_value
 from backslide.causes.columns.lags import Delay
 from backslide.causes.faults.markers import MarkerLevels
 from backslide.causes.faults.signatures import repeated_values
-from backslide.causes.faults.subset_rules import _Contrast
+from backslide.causes.faults.subset_rules import _Codes, _Contrast
 from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.columns.pair import MISSING, Pair
 from backslide.stats.two_sample import distinct_of_sorted, ks, ks_floor, quantiles_of_sorted
@@ -171,7 +171,7 @@ def test_features_that_moved_in_a_run_of_days_are_never_left_out(seed):
         codes[f"c{i}"] = (ref, cur, cells, bool(i % 2))
     found = {name for name, coded in codes.items() if inside.of(*coded) is not None}
     assert found
-    assert found <= set(inside.in_time(codes))
+    assert found <= inside.in_time(_Codes(codes).together(tuple(codes)))
 
 
 def test_a_run_of_days_is_not_looked_for_in_features_that_held_still():
@@ -181,7 +181,7 @@ def test_a_run_of_days_is_not_looked_for_in_features_that_held_still():
         "served_at", np.full(n, -1), np.arange(n) * days // n, tuple(map(str, range(days))), ordered=True
     )
     codes = {f"c{i}": (*rng.integers(0, 20, (2, n)), 20, True) for i in range(20)}
-    assert not _Contrast(levels).in_time(codes)
+    assert not _Contrast(levels).in_time(_Codes(codes).together(tuple(codes)))
 
 
 def test_profiles_are_means_by_value():

@@ -15,7 +15,7 @@ from backslide.case import Case
 from backslide.causes.faults.markers import MarkerLevels, describe
 from backslide.causes.faults.recognition import find_faults
 from backslide.causes.faults.signatures.unit_change import convert
-from backslide.causes.faults.subset_rules import _Contrast, find_markers
+from backslide.causes.faults.subset_rules import _Codes, _Contrast, find_markers
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.diagnosis import Diagnosis, Verdict
 from backslide.engine.columns.kinds import ColumnKind
@@ -354,7 +354,7 @@ def test_features_that_moved_in_no_level_are_left_out_at_once_and_no_other():
         ref, cur, cells, ordered = codes[name]
         codes[name] = ref, np.where(marks[1] == 2, 0, cur), cells, ordered
     contrasts = {name for name, coded in codes.items() if inside.of(*coded) is not None}
-    candidates = inside.candidates(codes)
+    candidates = inside.candidates(_Codes(codes).together(tuple(codes)))
     assert contrasts == {"c4", "c9"}
-    assert contrasts <= set(candidates)
+    assert contrasts <= candidates
     assert len(candidates) < 8

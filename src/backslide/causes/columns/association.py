@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +63,7 @@ def usable(pair: Pair) -> bool:
 @once
 def dependence(case: Case) -> Dependence:
     """Of all usable columns of a case; computed once."""
-    pairs = [pair for pair in case.pairs.values() if usable(pair)][:MAX_COLUMNS]
+    pairs = list(islice((pair for pair in case.pairs.values() if usable(pair)), MAX_COLUMNS))
     vectors = [_vectors(pair) for pair in pairs]
     owner = np.repeat(np.arange(len(pairs)), [len(v) for v in vectors]) if pairs else np.empty(0, int)
 

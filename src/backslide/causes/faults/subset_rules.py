@@ -14,6 +14,7 @@ import numpy as np
 
 from backslide.case import Case
 from backslide.causes.columns.broken_associations import Ties, tie_products, untied
+from backslide.causes.columns.new_atoms import new_atoms
 from backslide.causes.faults.markers import (
     Codes,
     Marker,
@@ -44,10 +45,6 @@ values stand in other rows, it is not the marked rows that have a fault."""
 NOISE = 4.0
 """Standard errors of a distance by which a level must have moved."""
 BINS = 24
-ATOM_SHARE, ATOM_BEFORE = 0.002, 0.1
-"""Share of the current rows with one value from which on they gather at it, and part of that share it may have had before."""
-LEAST_ATOMS, ALTERNATE = 3, 0.3
-"""Such values from which on they are read as one, and share of their rows, one after the other, that must differ."""
 TOGETHER = 8
 """Features whose tables of counts are made at once: what they take stays in the cache of a processor."""
 MOST = 4
@@ -74,9 +71,9 @@ def find_markers(case: Case) -> list[Marker]:
     faults more often than features do, which have ties of their own with what they seem to mark.
     """
     best: dict[tuple[str, bool], Claim] = {}
-    codes = {name: _coded(pair) for name, pair in case.pairs.items() if not pair.identifier}
-    atoms = {name: coded for name in codes if (coded := _new_atoms(case.pairs[name])) is not None}
+    codes = _Codes({name: _coded(pair) for name, pair in case.pairs.items() if not pair.identifier})
     ties, clocks = tie_products(case), time_columns(case)
+    atoms = {name: _two_cells(rows) for name in codes.codes if (rows := new_atoms(case.pairs[name])) is not None}
     for levels in levels_of_columns(case):
         unseen = levels.column not in case.pairs
         by_time = levels.ordered or levels.column in clocks
@@ -98,18 +95,18 @@ def find_markers(case: Case) -> list[Marker]:
 
 
 def _claims(
-    levels: MarkerLevels, codes: dict[str, _Coded], atoms: dict[str, _Coded], ties: Ties
+    levels: MarkerLevels, every: _Codes, atoms: dict[str, _Coded], ties: Ties
 ) -> Iterator[tuple[str, Claim]]:
     """Features that moved, that gathered at new values, or that lost their ties while they themselves held still, in some levels
     alone."""
     inside = _Contrast(levels)
     # What is known of a feature stays while others are repaired: its codes are then the very same.
-    known = levels.known
-    fresh = {name: coded for name, coded in codes.items() if known.get(name, (None,))[0] is not coded}
-    asked = set(inside.in_time(fresh) if levels.ordered else inside.candidates(fresh))
-    for name, coded in fresh.items():
-        found = inside.of(*coded) if name in asked and name != levels.column else None
-        known[name] = coded, None if found is None else Claim(found[0], levels, found[1])
+    known, codes = levels.known, every.codes
+    fresh = tuple(name for name, coded in codes.items() if known.get(name, (None,))[0] is not coded)
+    asked = inside.in_time(every.together(fresh)) if levels.ordered else inside.candidates(every.together(fresh))
+    for name in fresh:
+        found = inside.of(*codes[name]) if name in asked and name != levels.column else None
+        known[name] = codes[name], None if found is None else Claim(found[0], levels, found[1])
     for name in codes:
         claim = known[name][1]
         gathered = inside.of(*atoms[name]) if name in atoms and name != levels.column else None
@@ -142,27 +139,46 @@ def _coded(pair: Pair) -> _Coded:
     return ref, cur, len(kept) + 3, False
 
 
-@once
-def _new_atoms(pair: Pair) -> _Coded | None:
-    """Whether a row of a column of numbers has one of the values at which many rows gather that hardly any did before; None where
-    few have. Values rounded within their range hardly move the distribution."""
-    if not pair.numeric or pair.discrete:
-        return None
-    ref, cur = pair.numbers
-    values, counts = np.unique(cur[np.isfinite(cur)], return_counts=True)
-    many = counts >= max(ATOM_SHARE * len(cur), 2)
-    values, counts = values[many], counts[many]
-    if not len(values):
-        return None
-    known = pair.finite[0]
-    before = np.searchsorted(known, values, "right") - np.searchsorted(known, values, "left")
-    new = values[before / max(len(known), 1) <= ATOM_BEFORE * counts / len(cur)]
-    flags = [np.isin(side, new) for side in (ref, cur)]
-    there = cur[flags[1]]
-    # One value is for other signatures, and so are values that stand still, by day or for a while.
-    if len(new) < LEAST_ATOMS or len(there) < MIN_SHARE * len(cur) or np.mean(np.diff(there) != 0) < ALTERNATE:
-        return None
-    return flags[0].astype(np.int64), flags[1].astype(np.int64), 2, True
+def _two_cells(rows: tuple[Mask, Mask]) -> _Coded:
+    """Rows that are picked out, as the cells of a feature."""
+    return rows[0].astype(np.int64), rows[1].astype(np.int64), 2, True
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Some features of one sort, whose tables of counts are made at once."""
+
+    names: tuple[str, ...]
+    cells: int
+    ordered: bool
+    reference: Codes
+    current: Codes
+    """Cells of the rows (p, n), those of each feature behind those of the one before."""
+
+
+class _Codes:
+    """The features of a case as cells, in groups that are made once for all markers."""
+
+    def __init__(self, codes: dict[str, _Coded]) -> None:
+        self.codes = codes
+        self._groups: dict[tuple[str, ...], list[_Group]] = {}
+
+    def together(self, names: tuple[str, ...]) -> list[_Group]:
+        """The groups of some of the features."""
+        if names not in self._groups:
+            self._groups[names] = [
+                self._group(tuple(same[start : start + TOGETHER]), ordered)
+                for ordered in (True, False)
+                if (same := [name for name in names if self.codes[name][3] == ordered])
+                for start in range(0, len(same), TOGETHER)
+            ]
+        return self._groups[names]
+
+    def _group(self, names: tuple[str, ...], ordered: bool) -> _Group:
+        cells = max(self.codes[name][2] for name in names)
+        places = cells * np.arange(len(names))[:, None]
+        reference, current = (np.stack([self.codes[name][window] for name in names]) + places for window in (0, 1))
+        return _Group(names, cells, ordered, reference, current)
 
 
 class _Contrast:
@@ -173,48 +189,43 @@ class _Contrast:
         self.k = len(levels.texts)
         self.rows = np.bincount(levels.current[levels.current >= 0], minlength=self.k)
 
-    def candidates(self, codes: dict[str, _Coded]) -> list[str]:
+    def candidates(self, groups: list[_Group]) -> set[str]:
         """Features of which a level moved beyond noise, without which there is no contrast: read many at a time."""
         found = set[str]()
-        for names, before, after, ordered in self._together(codes):
+        for group in groups:
+            before, after = self._tables(group)
             own = before[:, 1:].sum(2, keepdims=True) >= MIN_ROWS
             usual = np.where(own, before[:, 1:], before.sum(1, keepdims=True))
-            flat = (-1, before.shape[2])
-            apart, noise = distances_of(usual.reshape(flat), after[:, 1:].reshape(flat), ordered)
-            moved = (apart > NOISE * noise).reshape(len(names), self.k) & (self.rows >= MIN_ROWS)
-            found.update(names[place] for place in np.flatnonzero(moved.any(axis=1)))
-        return [name for name in codes if name in found]
+            flat = (-1, group.cells)
+            apart, noise = distances_of(usual.reshape(flat), after[:, 1:].reshape(flat), group.ordered)
+            moved = (apart > NOISE * noise).reshape(len(group.names), self.k) & (self.rows >= MIN_ROWS)
+            found.update(group.names[place] for place in np.flatnonzero(moved.any(axis=1)))
+        return found
 
-    def in_time(self, codes: dict[str, _Coded]) -> list[str]:
+    def in_time(self, groups: list[_Group]) -> set[str]:
         """Features that may have moved far enough in a run of days: a run is at most as far as its days are on average."""
         if (self.levels.reference >= 0).any():
-            return list(codes)
+            return {name for group in groups for name in group.names}
         start, stop = affected_period.runs(self.k)
         upto = np.append(0, np.cumsum(self.rows))
         start, stop = (side[upto[stop] - upto[start] >= MIN_ROWS] for side in (start, stop))
-        rows = upto[stop] - upto[start]
-        least = MIN_DISTANCE + 0.5 * np.sqrt(1 / max(len(self.levels.reference), 1) + 1 / np.maximum(rows, 1))
+        rows, n_ref = upto[stop] - upto[start], max(len(self.levels.reference), 1)
+        least = MIN_DISTANCE + 0.5 * np.sqrt(1 / n_ref + 1 / np.maximum(rows, 1))
         found = set[str]()
-        for names, before, after, ordered in self._together(codes):
-            gap = after[:, 1:] / np.maximum(self.rows, 1)[:, None] - before[:, :1] / max(len(self.levels.reference), 1)
-            apart = np.abs(np.cumsum(gap, axis=2)).max(2) if ordered else 0.5 * np.abs(gap).sum(2)
-            sums = np.concatenate([np.zeros((len(names), 1)), np.cumsum(apart * self.rows, axis=1)], axis=1)
+        for group in groups:
+            before, after = self._tables(group)
+            gap = after[:, 1:] / np.maximum(self.rows, 1)[:, None] - before[:, :1] / n_ref
+            apart = np.abs(np.cumsum(gap, axis=2)).max(2) if group.ordered else 0.5 * np.abs(gap).sum(2)
+            sums = np.concatenate([np.zeros((len(apart), 1)), np.cumsum(apart * self.rows, axis=1)], axis=1)
             far = (sums[:, stop] - sums[:, start]) / rows >= least - 1e-9
-            found.update(names[place] for place in np.flatnonzero(far.any(axis=1)))
-        return [name for name in codes if name in found]
+            found.update(group.names[place] for place in np.flatnonzero(far.any(axis=1)))
+        return found
 
-    def _together(self, codes: dict[str, _Coded]) -> Iterator[tuple[list[str], Floats, Floats, bool]]:
-        """Some features of one sort at a time, with the rows by feature, level and cell of both windows."""
-        for ordered in (True, False):
-            same = [name for name, coded in codes.items() if coded[3] == ordered]
-            for start in range(0, len(same), TOGETHER):
-                names = same[start : start + TOGETHER]
-                cells = max(codes[name][2] for name in names)
-                before, after = (
-                    tables_of(side, np.stack([codes[name][window] for name in names]), self.k, cells)
-                    for window, side in enumerate((self.levels.reference, self.levels.current))
-                )
-                yield names, before, after, ordered
+    def _tables(self, group: _Group) -> tuple[Floats, Floats]:
+        """Rows by feature, level and cell (p, k + 1, cells) of both windows; rows without a level come first."""
+        sides = ((self.levels.reference, group.reference), (self.levels.current, group.current))
+        before, after = (tables_of(levels, cells_of, self.k, group.cells) for levels, cells_of in sides)
+        return before, after
 
     def of(self, ref: Codes, cur: Codes, cells: int, ordered: bool) -> tuple[float, tuple[int, ...]] | None:
         """Score and levels of the contrast; None where the feature moved everywhere, or nowhere."""
@@ -311,10 +322,11 @@ def table_of(levels: Codes, cells_of: Codes, k: int, cells: int) -> Floats:
 
 
 def tables_of(levels: Codes, cells_of: Codes, k: int, cells: int) -> Floats:
-    """Rows by feature, level and cell (p, k + 1, cells) of cells (p, n); rows without a level come first."""
-    size = (k + 1) * cells
-    place = (levels + 1) * cells + cells_of + size * np.arange(len(cells_of))[:, None]
-    return np.bincount(place.ravel(), minlength=size * len(cells_of)).reshape(-1, k + 1, cells).astype(float)
+    """Rows by feature, level and cell (p, k + 1, cells) of cells (p, n), those of each feature behind those of the last one; rows
+    without a level come first."""
+    size = len(cells_of) * cells
+    counts = np.bincount((cells_of + (levels + 1) * size).ravel(), minlength=(k + 1) * size)
+    return counts.reshape(k + 1, len(cells_of), cells).swapaxes(0, 1).astype(float)
 
 
 def distances_of(before: Floats, after: Floats, ordered: bool) -> tuple[Floats, Floats]:
