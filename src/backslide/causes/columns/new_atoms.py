@@ -1,5 +1,5 @@
-"""Values at which the rows of a column gather, and hardly any did before: values rounded within their range, which hardly move the
-distribution, gather so."""
+"""Values at which the rows of a column gather, and hardly any did before: values rounded within their range, which hardly move
+the distribution, gather so."""
 
 from __future__ import annotations
 

@@ -94,9 +94,7 @@ def find_markers(case: Case) -> list[Marker]:
     return [marker for marker in markers if selects_its_rows(case, marker)]
 
 
-def _claims(
-    levels: MarkerLevels, every: _Codes, atoms: dict[str, _Coded], ties: Ties
-) -> Iterator[tuple[str, Claim]]:
+def _claims(levels: MarkerLevels, every: _Codes, atoms: dict[str, _Coded], ties: Ties) -> Iterator[tuple[str, Claim]]:
     """Features that moved, that gathered at new values, or that lost their ties while they themselves held still, in some levels
     alone."""
     inside = _Contrast(levels)
