@@ -6,8 +6,8 @@ now it does not, since the values are those of other rows already.
 
 **Named** where that rise is gone on all rows, to within a third, and on the rows of no level of another column it is there, or
 turned round, as it is where a relation changed in the world; while other columns still tell what they told, as labels that say
-nothing would take it from all; and where putting values of rows beside
-onto the reference costs about what was lost. A relation that ended in the world looks the same, so it is suspected only.
+nothing would take it from all; and where putting values of rows beside onto the reference costs about what was lost. A relation
+that ended in the world looks the same, so it is suspected only.
 """
 
 from __future__ import annotations
