@@ -146,7 +146,7 @@ def _on_some(frame: pl.DataFrame, change: damage.Damage, chance: random.Random) 
         (
             every,
             every,
-            (frame["branch"] == "north").to_numpy(),
+            frame["branch"].eq_missing(pl.Series(["north"])).to_numpy(),
             every.cumsum() > frame.height // 2,
             rng.random(frame.height) < 0.4,
         )
@@ -156,7 +156,7 @@ def _on_some(frame: pl.DataFrame, change: damage.Damage, chance: random.Random) 
 
 def _library(frame, chance):
     number, code, value = (
-        chance.choice(["income", *NUMBERS]),
+        chance.choice([name for name in ("income", *NUMBERS) if frame[name].dtype.is_numeric()]),  # no texts by now
         chance.choice(CODES),
         chance.choice((0, -999, None, float("nan"), 1e308)),
     )

@@ -6,11 +6,15 @@ A case that breaks is played again with ``python tests/fuzz/run.py --only SEED``
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 
+import fuzz_faults
+import numpy as np
 import pytest
 from fuzz_cases import CASES, commands
 from fuzz_processes import case_of, run_apart
@@ -32,6 +36,15 @@ CONVERSATIONS = {("mcp",), ("serve",)}
 
 def test_every_command_is_fuzzed():
     assert set(commands()) == set(CASES) | CONVERSATIONS
+
+
+def test_any_faults_may_follow_each_other():
+    frame = fuzz_faults.wide(np.random.default_rng(9), 120, datetime(2026, 3, 1), timedelta(minutes=18))
+    for seed in range(300):
+        chance, broken = random.Random(seed), frame
+        for _ in range(3):
+            broken = chance.choice(fuzz_faults.FAULTS)(broken, chance)
+        assert set(frame.columns) <= set(broken.columns)
 
 
 @pytest.mark.slow
