@@ -14,6 +14,7 @@ import polars as pl
 from backslide.contracts.errors import LogError
 from backslide.contracts.roles import Roles
 from backslide.log.columns import frames
+from backslide.log.known_rows import KnownRows
 from backslide.log.lines import line, to_json_value, value_of
 from backslide.log.parse_rows import EXTRA, FEATURE, SCORE, ParsedLines, UnreadableError, answers_of
 from backslide.log.paths import TABLES, check_name, lock_spool, spool_root, table_of
@@ -107,29 +108,19 @@ def add_rows(
     done = IngestReport(model)
     with lock_spool(spool_root(store, spool)):
         tables = {kind: LogTable(table_of(store, model, kind), kind) for kind in TABLES}
-        known = {kind: _existing_rows(tables[kind], keys) for kind, keys in _KEYS.items()}
+        known = {kind: KnownRows(tables[kind], keys) for kind, keys in _KEYS.items()}
         for rows_read, by_kind in batches:
             done.rows += rows_read
             for kind, rows, changes in _columns_of(by_kind, tables):
                 if kind == "events":
                     continue
-                keys = _KEYS[kind]
-                fresh = rows.unique(keys, keep="last", maintain_order=True).join(
-                    known[kind], on=keys, how="anti", nulls_equal=True
-                )
+                fresh = known[kind].without_known(rows)
                 if fresh.height:
                     tables[kind].append(fresh.drop("_at"))
-                    known[kind] = pl.concat([known[kind], fresh.select(keys)])
+                    known[kind].add(fresh)
                 done.added[kind] += fresh.height
                 done.changes = list(dict.fromkeys([*done.changes, *changes]))
     return done
-
-
-def _existing_rows(table: LogTable, keys: list[str]) -> pl.DataFrame:
-    if table.there:
-        return table.scan().select(keys).collect()
-    times = pl.Datetime("us", "UTC")
-    return pl.DataFrame(schema={key: times if key == "at" else pl.String() for key in keys})
 
 
 def _read_batch(batch: pl.DataFrame, roles: Roles, source: str | None, counts: Counter[str]) -> dict[str, ParsedLines]:
