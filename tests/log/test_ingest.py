@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -73,6 +74,29 @@ def test_rows_without_ids_are_known_by_what_they_say(tmp_path: Path):
         "predictions": 1,
         "labels": 0,
     }
+
+
+def test_ids_of_rows_without_any_stay_what_they_were(monkeypatch: pytest.MonkeyPatch):
+    """A table that was imported by an earlier version adds nothing when it comes again."""
+    monkeypatch.setattr(module, "TOGETHER", 2)
+    rows = pl.DataFrame(
+        {
+            "number": [1.5, None, float("nan"), 1.5],
+            "text": ["x", '{"$f": 1}', None, "x"],
+            "time": [AT, None, AT, AT],
+            "day": [AT.date(), AT.date(), None, AT.date()],
+            "price": pl.Series([Decimal("1.10"), None, Decimal(2), Decimal("1.10")], dtype=pl.Decimal(10, 2)),
+            "whole": pl.Series([2**63 + 1, 0, None, 2**63 + 1], dtype=pl.UInt64),
+            "held": [[1.0, float("inf")], [], None, [1.0, float("inf")]],
+            "raw": [b"a", None, b"\xff", b"a"],
+        }
+    )
+    assert module._names(rows, Counter()) == [
+        "7a790bcdf3446022020df00efb92dbf2",
+        "46850b5018da7d22abc1ca92a0b92646",
+        "ddf0a94b99709e320462bef026c4794f",
+        "7a790bcdf3446022020df00efb92dbf2-2",
+    ]
 
 
 def test_killed_between_its_commits_the_next_run_finishes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -15,13 +15,15 @@ from backslide.contracts.errors import LogError
 from backslide.contracts.roles import Roles
 from backslide.log.columns import frames
 from backslide.log.known_rows import KnownRows
-from backslide.log.lines import line, to_json_value, value_of
+from backslide.log.lines import TIME, line, to_json_value, value_of
 from backslide.log.parse_rows import EXTRA, FEATURE, SCORE, ParsedLines, UnreadableError, answers_of
 from backslide.log.paths import TABLES, check_name, lock_spool, spool_root, table_of
 from backslide.log.tables import LogTable
 
 BATCH = 262_144
 """Rows that one commit takes."""
+TOGETHER = 4096
+"""Rows that are objects of Python at a time."""
 _KEYS = {"predictions": ["id", "at"], "labels": ["id", "value", "at", "source"]}
 _WHOLE = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32)
 
@@ -164,13 +166,23 @@ def _read_batch(batch: pl.DataFrame, roles: Roles, source: str | None, counts: C
 def _names(batch: pl.DataFrame, counts: Counter[str]) -> list[str]:
     """Ids of rows without any: a digest of what the row says, with its number among equal rows."""
     names = []
-    for row in batch.iter_rows(named=True):
-        digest = hashlib.blake2b(
-            line({"r": {name: to_json_value(value) for name, value in row.items()}}), digest_size=16
-        ).hexdigest()
-        counts[digest] += 1
-        names.append(digest if counts[digest] == 1 else f"{digest}-{counts[digest]}")
+    for part in batch.iter_slices(TOGETHER):
+        for values in zip(*(_json_values(column) for column in part), strict=True):
+            row = line({"r": dict(zip(batch.columns, values, strict=True))})
+            digest = hashlib.blake2b(row, digest_size=16).hexdigest()
+            counts[digest] += 1
+            names.append(digest if counts[digest] == 1 else f"{digest}-{counts[digest]}")
     return names
+
+
+def _json_values(column: pl.Series) -> list[Any]:
+    """Values as JSON can say them; most columns hold nothing else."""
+    kind, values = column.dtype, column.to_list()
+    if kind in (pl.String, pl.Boolean) or kind.is_integer() or (kind.is_float() and column.is_finite().all()):
+        return values
+    if kind in (pl.Datetime, pl.Date):
+        return [None if value is None else {TIME: value.isoformat()} for value in values]
+    return [to_json_value(value) for value in values]
 
 
 def _seconds(batch: pl.DataFrame, column: str | None) -> pl.Series:

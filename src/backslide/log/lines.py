@@ -28,10 +28,12 @@ DEPTH = 200
 PARTS, HELD = 2**20, 2**15
 """Values in all lists and dictionaries of a record together, and lists and dictionaries in others."""
 NAN = {"$f": "nan"}
+TIME = "$t"
+"""Key of a time."""
 _QUICK = orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE
 _DOLLAR = ord("$")
-_TEXTS = frozenset(("$d", "$t", "$o", "$b"))
+_TEXTS = frozenset(("$d", TIME, "$o", "$b"))
 _TAGS = _TEXTS | {"$f", "$m"}
 _INFINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 _HELD = (list, tuple, set, frozenset, Mapping)
@@ -161,7 +163,7 @@ def _json_value(value: Any, room: int) -> Any:
     if isinstance(value, Decimal):
         return {"$d": str(value)}
     if isinstance(value, (datetime, date, time)):
-        return {"$t": value.isoformat()}
+        return {TIME: value.isoformat()}
     if isinstance(value, Mapping):
         return _dictionary(value, room)
     if isinstance(value, (list, tuple, set, frozenset)):

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 
 from backslide.contracts.errors import LogError
-from backslide.log.lines import to_json_value
+from backslide.log.lines import TIME, to_json_value
 
 LEAST, MOST = -62_135_596_800.0, 253_402_300_799.0
 """Seconds of the years 1 and 9999."""
@@ -46,7 +46,7 @@ def _number(at: Any) -> float:
         at = datetime.fromisoformat(at)
     elif hasattr(at, "dtype"):  # a scalar or an array of one
         known = to_json_value(at)
-        at = known["$t"] if isinstance(known, dict) and "$t" in known else known
+        at = known[TIME] if isinstance(known, dict) and TIME in known else known
     elif to_json_value(at) is None:  # NaT is a datetime, too
         return math.nan
     if isinstance(at, str):
