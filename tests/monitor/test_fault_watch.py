@@ -18,7 +18,7 @@ from backslide.contracts.finding import Estimate
 from backslide.contracts.watch import Level, WatchReport
 from backslide.jobs.watch import settings_key, watch
 from backslide.monitor.detect import Rules
-from backslide.monitor.fault_readings import FaultReading
+from backslide.monitor.fault_readings import FaultReader, FaultReading
 from backslide.monitor.fault_streams import fault_histories
 from backslide.monitor.publish import mean_harm
 from backslide.stats.change.effect import Effect
@@ -238,3 +238,24 @@ def test_a_short_reference_makes_nothing_certain():
 def test_readings_of_one_run_count_once():
     unclear = reading(seen(low=-0.01, periods=4))
     assert raised([unclear] * 9) == [(Level.WATCH, 0, None)]
+
+
+class ReaderOfSizes(FaultReader):
+    """Says of so many rows what it is given."""
+
+    def __init__(self, by_rows: dict[int, list[ScreenedFault]]) -> None:
+        self.by_rows = by_rows
+
+    def _screened(self, reference: pl.DataFrame, current: pl.DataFrame) -> list[ScreenedFault]:
+        return self.by_rows[current.height]
+
+
+def test_with_days_of_before_a_fault_is_not_taken_for_another_one_of_its_columns():
+    """The day alone shows columns that were exchanged; with a sound day before it, values that neither had before."""
+    exchanged = replace(seen(), kind=CauseKind.SWAPPED_COLUMNS, features=("income", "age"))
+    other, elsewhere = replace(seen(), kind=CauseKind.UNSEEN_CATEGORY, features=("age",)), seen()
+    elsewhere = replace(elsewhere, features=("city", "income"))
+    reader = ReaderOfSizes({300: [exchanged], 600: [other, elsewhere]})
+    frames = {day: pl.DataFrame({"x": range(300)}) for day in (1, 2)}
+    found = reader._readings(frames[1], frames, [[2], [1, 2]])
+    assert [(one.features, one.periods) for one in found.faults] == [(("income", "age"), 1), (("city", "income"), 2)]

@@ -129,7 +129,7 @@ class FaultReader:
     def _readings(
         self, reference: pl.DataFrame, frames: Mapping[int, pl.DataFrame], runs: Sequence[Sequence[int]]
     ) -> FaultReading:
-        """What the runs of periods tell together: of each fault what the shortest says."""
+        """What the runs of periods tell together: of each fault what the shortest says, and of its columns nothing else."""
         found: dict[tuple[str, ...], ScreenedFault] = {}
         rows, error = 0, None
         for run in runs:
@@ -139,10 +139,15 @@ class FaultReader:
             current = pl.concat(parts)
             rows = rows or current.height
             try:
-                for one in self._screened(reference, current):
-                    found.setdefault(tuple(sorted(one.features)), replace(one, periods=len(run)))
+                read = [replace(one, periods=len(run)) for one in self._screened(reference, current)]
             except BackslideError as refused:
                 error = str(refused).splitlines()[0]
+                continue
+            # With rows of before the fault it looks like another one of fewer columns.
+            known = [set(columns) for columns in found]
+            for one in read:
+                if not any(set(one.features) <= columns for columns in known):
+                    found.setdefault(tuple(sorted(one.features)), one)
         return FaultReading(rows, tuple(found.values()), error)
 
     def _screened(self, reference: pl.DataFrame, current: pl.DataFrame) -> list[ScreenedFault]:
