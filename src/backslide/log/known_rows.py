@@ -35,10 +35,12 @@ class KnownRows:
         """Those that the table has not, each once: of several with the same keys the last."""
         rows = rows.unique(self._keys, keep="last", maintain_order=True)
         digests = self._digests(rows)
+        order = np.argsort(digests)
+        wanted = digests[order]  # in order they are found several times as fast
         suspected = np.zeros(len(digests), bool)
         for run in self._runs:
-            places = np.minimum(np.searchsorted(run, digests), len(run) - 1)
-            suspected |= run[places] == digests
+            places = np.minimum(np.searchsorted(run, wanted), len(run) - 1)
+            suspected[order] |= run[places] == wanted
         if not suspected.any():
             return rows
         suspects = rows.filter(pl.Series(suspected))
