@@ -49,3 +49,15 @@ def test_day_by_day_as_at_once(log, kept: int, monkeypatch: pytest.MonkeyPatch):
     assert whole["label"].null_count() < whole.height
     assert_frame_equal(pl.concat(parts).sort("id"), whole)
     assert (log._index._labels is not None) == (kept > 0)
+
+
+def test_labels_are_kept_from_the_second_question_on_or_where_the_first_needs_most_of_them(log, tmp_path: Path):
+    last = BEGUN + timedelta(days=DAYS - 1)
+    answers = []
+    for kept in (False, True):
+        answers.append(log.predictions(since=last).collect().sort("id"))
+        assert (log._index._labels is not None) == kept
+    assert_frame_equal(*answers)
+    other = open_log(tmp_path / "log")
+    assert other.predictions(since=BEGUN).collect().height > answers[0].height
+    assert other._index._labels is not None

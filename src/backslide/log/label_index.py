@@ -12,8 +12,8 @@ from backslide.log.tables import PARTITION
 MANY = 100
 """Labels of one prediction from which it is not asked where they are."""
 KEPT = 8_000_000
-"""Labels up to which they are kept in memory, sixty bytes each, from the second question on: who reads day by day would else
-read the files of all later days again for each."""
+"""Labels up to which they are kept in memory, sixty bytes each, for who reads day by day would else read the files of all later
+days again for each."""
 COLUMNS = ["id", "at", "value", "number", "source", "recorded", "place"]
 REPEATED = ("value", "source")
 """Columns of texts that come again and again."""
@@ -35,20 +35,28 @@ class LabelIndex:
         self._asked = False
 
     def of(self, ids: pl.Series) -> pl.LazyFrame:
-        """Labels with ``COLUMNS`` among which are all of these ids."""
-        again, self._asked = self._asked, True
+        """Labels with ``COLUMNS`` of these ids; a few others may be among them."""
         places = self._places(ids)
-        if again and len(self._days) <= KEPT:
-            if self._labels is None:
-                texts = [pl.col(name).cast(pl.Categorical) for name in REPEATED]
-                self._labels = self._rows.select(COLUMNS).with_columns(texts).collect()
-            own = self._labels if places is None else self._labels[np.sort(places)]
-            return own.lazy().with_columns(pl.col(name).cast(pl.String) for name in REPEATED)
-        rows = self._rows
-        if places is not None:
-            days = self._days.gather(places).unique()
-            rows = rows.filter(pl.col(PARTITION).is_in(days.implode(), nulls_equal=True))
-        return rows.select(COLUMNS)
+        days = None if places is None else self._days.gather(places).unique().implode()
+        if self._labels is None and self._is_worth_keeping(days):
+            texts = [pl.col(name).cast(pl.Categorical) for name in REPEATED]
+            self._labels = self._rows.select(COLUMNS).with_columns(texts).collect()
+        self._asked = True
+        if self._labels is not None:
+            own = (self._labels if places is None else self._labels[np.sort(places)]).lazy()
+            own = own.with_columns(pl.col(name).cast(pl.String) for name in REPEATED)
+        else:
+            own = self._rows if days is None else self._rows.filter(pl.col(PARTITION).is_in(days, nulls_equal=True))
+            own = own.select(COLUMNS)
+        if places is not None and self._labels is not None:
+            return own
+        return own.join(ids.to_frame("id").lazy(), on="id", how="semi")
+
+    def _is_worth_keeping(self, days: pl.Series | None) -> bool:
+        """From the second question on, and where the first one reads most of them anyway."""
+        if len(self._days) > KEPT:
+            return False
+        return self._asked or days is None or 2 * int(self._days.is_in(days, nulls_equal=True).sum()) > len(self._days)
 
     def _places(self, ids: pl.Series) -> Places | None:
         """Where labels stand that may be theirs: equal digests; None where one has so many that all may as well be read."""

@@ -62,8 +62,7 @@ class Log:
         if ids is not None:  # few of all labels, found once
             if self._index is None:
                 self._index = LabelIndex(latest)
-            own = self._index.of(ids["id"]).join(ids.lazy(), on="id", how="semi")
-            latest = own.collect(engine="streaming").lazy()
+            latest = self._index.of(ids["id"]).collect(engine="streaming").lazy()
         latest = _last(latest, latest.select("id").collect(engine="streaming"), "at", "recorded", "place")
         latest = latest.select(
             "id",
