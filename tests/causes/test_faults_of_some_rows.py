@@ -13,6 +13,7 @@ import pytest
 import worlds
 from backslide.case import Case
 from backslide.causes.faults.markers import MarkerLevels, describe
+from backslide.causes.faults.mixtures import recognise_mixtures
 from backslide.causes.faults.recognition import find_faults
 from backslide.causes.faults.signatures.unit_change import convert
 from backslide.causes.faults.subset_rules import _Codes, _Contrast, find_markers
@@ -358,3 +359,23 @@ def test_features_that_moved_in_no_level_are_left_out_at_once_and_no_other():
     assert contrasts == {"c4", "c9"}
     assert contrasts <= candidates
     assert len(candidates) < 8
+
+
+@pytest.mark.parametrize("drift", [0.85, 1.0])
+def test_minutes_below_zero_have_the_other_sign_and_are_no_degrees(drift):
+    """Of a quarter of 600 rows, while the others became shorter as well: what was never below zero is so for one reason."""
+
+    def month(seed: int, rows: int, scale: float, share: float) -> pl.DataFrame:
+        rng = np.random.default_rng(seed)
+        minutes = np.round(np.exp(rng.normal(2.4, 0.75, rows)) * scale, 2)
+        noise = rng.normal(size=rows)
+        label = np.where(noise + rng.normal(size=rows) > 0, "a", "b")
+        minutes = np.where(rng.random(rows) < share, -minutes, minutes)
+        return pl.DataFrame({"minutes": minutes, "noise": noise, "label": label, "said": label})
+
+    roles = {"label": "label", "prediction": "said", "features": ("minutes", "noise")}
+    for seed in range(4):
+        rows = month(1, 5000, 1.0, 0.0), month(50 + seed, 600, drift, 0.25)
+        (found,) = recognise_mixtures(worlds.case_of(Scenario(*rows, roles, None)), set())
+        assert found.kind == CauseKind.SIGN_FLIP
+        assert (found.rows == (rows[1]["minutes"] < 0).to_numpy()).mean() > 0.98

@@ -49,6 +49,8 @@ REMAINS = 0.1
 REST, REST_PROVEN = 0.25, 0.5
 """Share of the moved distance that may be left when it is undone on its rows; more where the values themselves show the map, so
 that the rest is a drift of its own."""
+NEW_ENDS = 0.01
+"""Share of rows that may lie beyond all that the reference has by themselves."""
 BETTER = 0.5
 """Of what a conversion of all rows leaves unexplained, how much one of a part may leave to take its place."""
 BY_CHANCE = 0.05
@@ -189,6 +191,8 @@ def _find_conversion(case: Case, pair: Pair) -> Iterator[Hypothesis]:
         noise = ks_limit(len(ref), len(cur))
         if rows.sum() < edit.MIN_ROWS / 4 or not is_explained(left, moved, noise, rest, _room(conversion, pair)):
             continue
+        if _outside(ref, values) > max(REMAINS * _outside(ref, cur), NEW_ENDS):
+            continue  # values that nobody knew are still there: another map put them there
         flipped = conversion is OPPOSITE
         kind = CauseKind.SIGN_FLIP if flipped else CauseKind.UNIT_CHANGE
         share = say.percent(float(rows.mean()))
@@ -236,11 +240,19 @@ def _room(conversion: Conversion | MonotoneMap, pair: Pair) -> float:
 
 def _proven(ref: Floats, cur: Floats, conversion: Conversion | MonotoneMap) -> bool:
     """Whether the values themselves show the map: what the column never had comes back to what it always had."""
+    if conversion is OPPOSITE and ref[0] * ref[-1] > 0:  # of one sign
+        return _outside(ref, -cur[cur * ref[0] < 0]) <= 1 - BACK and (cur * ref[0] < 0).sum() >= edit.MIN_ROWS / 4
     levels = levels_of(ref)
     if levels is None:
         return False
     new = cur[~on_levels(cur, levels)]
     return len(new) >= edit.MIN_ROWS / 4 and bool(on_levels(conversion.undo(new), levels).mean() >= BACK)
+
+
+def _outside(ref: Floats, values: Floats) -> float:
+    """Share of values below or above all that the reference has (sorted)."""
+    known = values[np.isfinite(values)]
+    return float(((known < ref[0]) | (known > ref[-1])).mean()) if len(known) else 0.0
 
 
 def _plain(conversion: Conversion | MonotoneMap, apart: float) -> bool:
