@@ -161,7 +161,9 @@ def test_the_seam_of_a_delay_tells_it_where_no_column_foretells_the_value(begin,
     assert found[0].rows.mean() == pytest.approx(share, abs=0.01)
 
 
-@pytest.mark.parametrize("kind", ["quiet", "a day of rows twice", "windows that overlap", "whole prices"])
+@pytest.mark.parametrize(
+    "kind", ["quiet", "a day of rows twice", "windows that overlap", "whole prices", "steps that come round"]
+)
 def test_what_repeats_for_another_reason_is_not_late(kind):
     reference, current = quotes(1, datetime(2026, 1, 1)), quotes(2, datetime(2026, 1, 1) + timedelta(hours=1500))
     if kind == "a day of rows twice":
@@ -173,6 +175,9 @@ def test_what_repeats_for_another_reason_is_not_late(kind):
         current = pl.concat([reference.tail(6), current])[:1500]
     if kind == "whole prices":
         reference, current = (f.with_columns(pl.col("price").log().round()) for f in (reference, current))
+    if kind == "steps that come round":  # as of a machine, which was set back by five between the windows
+        turns = [pl.Series(np.round((np.arange(1500) + k) % 97 / 97, 6)) for k in (0, 1500 - 5)]
+        reference, current = (f.with_columns(price=t) for f, t in zip((reference, current), turns, strict=True))
     assert stale(reference, current) == []
 
 
@@ -187,3 +192,15 @@ def test_a_day_on_which_nothing_moved_makes_no_delay_certain():
     rows = {"at": at, "store": names, "stock": stock.ravel(), "noise": sold, "sold": sold, "told": sold}
     frame = pl.DataFrame(rows)
     assert not any(h.exact for h in stale(frame[: 30 * stores], frame[30 * stores :]))
+
+
+def test_the_price_is_of_as_many_rows_as_are_late():
+    """A delay from the middle of the window on is done to the later half of the reference."""
+    reference, current = quotes(1, datetime(2026, 1, 1)), quotes(2, datetime(2026, 1, 1) + timedelta(hours=1500))
+    broken = late_by_rows(pl.concat([reference, current]), 2250, 72).tail(1500)
+    case = worlds.case_of(Scenario(reference, broken, ROLES, None))
+    (late,) = StaleValues().recognise(case)
+    done = StaleValues().inject(case, late, case.reference.sample)["price"]
+    changed = (done != case.reference.sample["price"]).to_numpy()
+    assert not changed[:750].any()
+    assert changed[750:].mean() > 0.95

@@ -90,7 +90,8 @@ def _stretch_of(case: Case, pair: Pair) -> RepeatedStretch | None:
         begin, end = _of_keys(case, values, same, source) if delay.key else _longest_run(same[n_ref:])
         # Of rows before the window's first, so short a stretch is the whole delay; elsewhere it may be chance.
         least = LEAST_STRETCH if not delay.rows or begin else delay.rows
-        if end - begin < least or not (delay.key or _differ(values[n_ref + begin : n_ref + end])):
+        stretch = values[n_ref + begin : n_ref + end]
+        if end - begin < least or not (delay.key or (_differ(stretch) and _times(stretch, values[:n_ref]) <= 1)):
             continue
         if (best is None or end - begin > best[1] - best[0]) and not _rows_again(case, pair, source, begin, end):
             best = begin, end, delay
@@ -145,6 +146,14 @@ def _follow(values: Floats) -> bool:
 def _differ(values: Floats) -> bool:
     """Whether most values of a stretch differ from each other, so that they agree with others by no chance."""
     return len(np.unique(values)) >= max(DIFFERENT * len(values), 3)
+
+
+def _times(stretch: Floats, values: Floats) -> int:
+    """How often values stand in that order: the steps of a clock come round again, and stand twice wherever rows were lost."""
+    at = np.arange(len(values) - len(stretch) + 1)
+    for k, value in enumerate(stretch):
+        at = at[values[at + k] == value]
+    return len(at)
 
 
 @once

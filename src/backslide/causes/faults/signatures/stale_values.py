@@ -168,14 +168,17 @@ class StaleValues(Signature):
         return edit.impute(case, frame.with_columns(moved.alias(column)), column, rows & (later < 0))
 
     def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
-        """Do the same delay to the reference; of the former window, half of the reference's rows."""
+        """Do the same delay to as many of the reference's last rows; of the former window, half of its rows before."""
         (column,), delay, n = hypothesis.features, hypothesis.params["delay"], frame.height
+        own = np.arange(n)
         if delay is None or (delay.rows and case.reference.complete):
-            by = n // 2 if delay is None else delay.rows
-            return frame.with_columns(frame[column][np.roll(np.arange(n), by)].alias(column))
-        sources = delay.sources(case, case.reference)
-        assert sources is not None
-        return frame.with_columns(frame[column][np.where(sources >= 0, sources, np.arange(n))].alias(column))
+            earlier = np.roll(own, n // 2 if delay is None else delay.rows)
+        else:
+            sources = delay.sources(case, case.reference)
+            assert sources is not None
+            earlier = np.where(sources >= 0, sources, own)
+        late = own >= n - round(n * float(hypothesis.rows.mean()))
+        return frame.with_columns(frame[column][np.where(late, earlier, own)].alias(column))
 
     @staticmethod
     def scenario(rng: np.random.Generator) -> Scenario:
