@@ -61,6 +61,28 @@ def test_marked_rows_are_read_against_the_rows_beside_them(kind, change):
     assert (kind, ("power",), "host = 'b'") in faults(1.1, "b", change)
 
 
+def test_codes_that_one_host_mixed_up_are_not_new_at_the_other_hosts():
+    """Beside its rows the others hold codes that it does not send any more; all of them are known."""
+
+    def month(seed: int, rows: int, first: date, mixed: bool) -> pl.DataFrame:
+        rng = np.random.default_rng(seed)
+        host = rng.choice(HOSTS, rows)
+        code = np.minimum(rng.geometric(0.15, rows), 24)
+        code = np.where((host == "a") & mixed, np.random.default_rng(9).permutation(25)[code], code)
+        at = [datetime(first.year, first.month, first.day) + timedelta(minutes=14 * i) for i in range(rows)]
+        noise = rng.normal(size=rows)
+        answer = np.where(noise > 0, "up", "down")
+        code = np.char.add("c", code.astype(str))
+        return pl.DataFrame({"at": at, "host": host, "code": code, "noise": noise, "answer": answer, "said": answer})
+
+    roles = {**ROLES, "features": ("code", "noise")}
+    for seed in range(3):
+        rows = month(1, 5000, date(2026, 1, 1), mixed=False), month(20 + seed, 1000, date(2026, 3, 1), mixed=True)
+        case = worlds.case_of(Scenario(*rows, roles, None))
+        assert any(marker.column == "host" for sides in find_contrasts(case) for marker in sides)
+        assert all("host IN" not in (fault.segment or "") for fault in find_faults(case))
+
+
 @pytest.mark.parametrize("level", [0.0, 0.4, 1.1])
 def test_powers_that_all_move_alike_have_no_contrast(level):
     rows = meters(1, 0.0, date(2026, 1, 1)), meters(2, level, date(2026, 1, 31))

@@ -18,6 +18,7 @@ from backslide.causes.faults.signatures.unit_change import UnitChange
 from backslide.causes.faults.subset_rules import MIN_ROWS, find_markers
 from backslide.contracts.cause import CauseKind
 from backslide.contracts.containment import let_through
+from backslide.engine.columns.pair import Pair
 from backslide.stats.two_sample import ks, ks_limit
 
 SIMILAR = (0.5, 2.0)
@@ -106,8 +107,11 @@ def beside(case: Case, marker: Marker) -> list[Hypothesis]:
 
 
 def _returns(hypothesis: Hypothesis, part: Case, case: Case, marker: Marker) -> bool:
-    """Whether undoing it brings numbers nearer to the same rows of the reference: of two parts that lie apart, either could be
-    the one that was changed, and the world did not change it back."""
+    """Whether undoing it brings numbers nearer to the same rows of the reference, and codes moved there at least as far as in the
+    other rows: of two parts that lie apart, either could be the one that was changed, and the world did not change it back."""
+    pairs = [case.pairs[column] for column in hypothesis.features]
+    if any(pair.categorical and not _moved_themselves(pair, marker) for pair in pairs):
+        return False
     if not hypothesis.reversible or len(hypothesis.features) != 1 or not case.pairs[hypothesis.features[0]].numeric:
         return True
     (column,) = hypothesis.features
@@ -119,6 +123,19 @@ def _returns(hypothesis: Hypothesis, part: Case, case: Case, marker: Marker) -> 
     )
     before, came, undone = (v[np.isfinite(v)] for v in (edit.numbers_of(frame, column) for frame in frames))
     return not len(before) or ks(before, undone) < ks(before, came)
+
+
+def _moved_themselves(pair: Pair, marker: Marker) -> bool:
+    """Whether the shares of the values differ from the reference in marked rows as much as in the others; True where the
+    reference has only one of the two."""
+    levels, (reference, current) = pair.codes
+    apart = []
+    for before, now in ((marker.reference, marker.current), (~marker.reference, ~marker.current)):
+        if not before.any() or not now.any():
+            return True
+        shares = [np.bincount(part, minlength=len(levels)) / len(part) for part in (reference[before], current[now])]
+        apart.append(float(np.abs(shares[0] - shares[1]).sum()))
+    return apart[0] >= apart[1]
 
 
 def within(case: Case, marker: Marker, moved: Iterable[str]) -> list[Hypothesis]:
