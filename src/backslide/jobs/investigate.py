@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from backslide.contracts import say
-from backslide.contracts.cause import CauseKind
+from backslide.contracts.cause import Cause, CauseKind
 from backslide.contracts.config import Settings
 from backslide.contracts.countdown import Countdown
 from backslide.contracts.diagnosis import Diagnosis
@@ -22,6 +22,8 @@ from backslide.monitor.periods import PeriodGrid
 from backslide.monitor.rows import PeriodRows, between, plain
 from backslide.store.memory import Book
 
+OF_ONE_COLUMN = ("missing", "unknown", "level", "spread", "share")
+"""Kinds of streams whose name holds a column behind a colon."""
 MOST = 12
 """Incidents, the latest first, that are diagnosed in one look."""
 
@@ -100,10 +102,10 @@ def _finding(
         return IncidentDiagnosis(verdict="could_not_run", sentence=text, decision=f"diagnose by hand: {error}")
     book.keep_diagnosis(identity(group, grid), diagnosis.to_dict())
     report = _report(settings, group, grid, diagnosis)
-    first = next(iter((*diagnosis.causes, *diagnosis.suspects, *diagnosis.harmless)), None)
+    first = next(_of_column(group, diagnosis), None)
     fault = group.speaker.track.followed.kind == "fault"
     if diagnosis.verdict.bad and not (fault and not _names(group, diagnosis)):
-        summary = diagnosis.summary
+        first, summary = next(_causes(diagnosis), None), diagnosis.summary
     elif fault:
         summary = text
     else:
@@ -118,6 +120,19 @@ def _finding(
         report=report,
         origin=origin,
     )
+
+
+def _causes(diagnosis: Diagnosis) -> Iterator[Cause]:
+    yield from (*diagnosis.causes, *diagnosis.suspects, *diagnosis.harmless)
+
+
+def _of_column(group: Group, diagnosis: Diagnosis) -> Iterator[Cause]:
+    """Causes that may be behind an alarm: of one about a column those of the column, as another one's fault explains nothing."""
+    own = group.speaker.track.followed
+    if own.kind not in OF_ONE_COLUMN:
+        return _causes(diagnosis)
+    column = own.name.partition(":")[2]  # of a share with the value behind it
+    return (cause for cause in _causes(diagnosis) if any(f"{column}=".startswith(f"{c}=") for c in cause.features))
 
 
 def _decision(diagnosis: Diagnosis, settle: str) -> str:
