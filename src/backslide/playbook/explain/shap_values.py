@@ -56,9 +56,9 @@ def import_shap() -> Any:
     """The package, in a process of ours without what it draws with and without Spark: half of what its import takes.
 
     Raises:
-        ImportError: it is not installed.
+        MissingExtraError: it is not installed.
     """
-    with without("matplotlib", "IPython", "pyspark"):
+    with needs("explain", "exact SHAP values"), without("matplotlib", "IPython", "pyspark"):
         import shap
     return shap
 
@@ -82,8 +82,7 @@ class Explainer:
         self.owner = owner
         self.columns = len(probe.columns)
         with warnings.catch_warnings(action="ignore"):  # shap's own, of its dependencies
-            with needs("explain", "exact SHAP values"):
-                shap = import_shap()
+            shap = import_shap()
             if self.inside.tree:
                 self._explainer = shap.TreeExplainer(self.inside.estimator)
             else:
