@@ -77,13 +77,21 @@ class Cycles:
         dates = self.days.astype("datetime64[D]")
         months = dates.astype("datetime64[M]")
         weekday, month = (self.days + 3) % 7, months.astype(np.int64)
-        self.places = (
+        cycles = (
             (np.floor(t / _HOUR).astype(np.int64) % 24, self.days),
             (weekday, self.days - weekday),
             ((dates - months.astype("datetime64[D]")).astype(np.int64), month),
             (month % 12, month // 12),
         )
-        """Place in the cycle and which cycle it is: hour and day, weekday and week, day and month, month and year (n,) each."""
+        self.places = tuple((place, _came_again(place, cycle, self.known)) for place, cycle in cycles)
+        """Place in the day, the week, the month and the year, and whether it came again in another of them (n,) each."""
+
+
+def _came_again(place: NDArray[np.int64], cycle: NDArray[np.int64], known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Rows whose place in the cycle is that of rows of another cycle too (n,)."""
+    most = int(place.max(initial=0)) + 1
+    both = np.unique(cycle[known] * most + place[known])
+    return np.asarray(np.bincount(both % most, minlength=most)[place] > 1)
 
 
 def follows_cycle(values: Floats, seconds: Floats, cycles: Cycles | None = None) -> bool:
@@ -102,20 +110,11 @@ def follows_cycle(values: Floats, seconds: Floats, cycles: Cycles | None = None)
     if len(x) < LEAST_ROWS or len(np.unique(x)) < 2 or days.min() == days.max():
         return False
     ranked = ranks(x)
-    for place, cycle in cycles.places:
-        again = _came_again(place[known], cycle[known])
-        if (
-            again.sum() >= max(LEAST_ROWS, AGAIN * len(x))
-            and _share_between(ranked[again], place[known][again]) >= PURE
-        ):
+    for place, again in cycles.places:
+        rows = again[known]
+        if rows.sum() >= max(LEAST_ROWS, AGAIN * len(x)) and _share_between(ranked[rows], place[known][rows]) >= PURE:
             return True
     return False
-
-
-def _came_again(place: NDArray[np.int64], cycle: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Rows whose place in the cycle is that of rows of another cycle too (n,)."""
-    both = np.unique(np.column_stack([place, cycle]), axis=0)[:, 0]
-    return np.asarray(np.bincount(both, minlength=int(place.max()) + 1)[place] > 1)
 
 
 def _share_between(y: Floats, groups: NDArray[np.int64]) -> float:
