@@ -178,6 +178,7 @@ def test_values_gathered_in_bins_from_a_day_on_are_rounded():
     assert rounded.kind == CauseKind.ROUNDED_VALUES
     assert rounded.segment is not None
     assert "2026-02-14" in rounded.segment
+    assert "but for 0.94% of the rows" in rounded.hypotheses[0].seen  # the first hours of that day
 
 
 def test_a_constant_on_some_rows_is_told_by_the_rows():

@@ -8,8 +8,9 @@ between inputs and outcome leaves the inputs as they fit each other.
 
 **Named** when 2 % more rows than in the later part of the reference do not fit, by four standard errors between days, and the
 replacement brings back 30 % of what is unexplained by four standard errors (of the metric or of the row loss), or a material gain
-by seven; and the same replacement brings little back on reference rows. Columns that tell the time are neither accused nor
-witnesses. On simulated weeks in which only the world moves, a column is accused in at most 2 %.
+by seven; and the same replacement brings little back on reference rows. A column that fits on the rows which both windows hold
+alike in all others is left alone, as a season moves whole groups of columns to where nothing was learned. Columns that tell the
+time are neither accused nor witnesses. On simulated weeks in which only the world moves, a column is accused in at most 2 %.
 
 **Rows that say what was done** name the specific kind instead, also before labels come: a factor, powers of ten that differ from
 row to row, the opposite sign, a limit, one value in place of all (``row_evidence``), random error (``row_noise``), another scale
