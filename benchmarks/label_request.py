@@ -1,7 +1,8 @@
 """Inconclusive verdicts on real rows, for want of labels: how many labels decide them, and rightly?
 
 python benchmarks/label_request.py --data FOLDER     labels that decide, and rightly
-python benchmarks/label_request.py --quiet PAIRS     how often labels of pairs without a change call one degraded
+python benchmarks/label_request.py --quiet PAIRS     how often labels of pairs without a change call one degraded, and how often
+                                                     one whose change just matters is called none
 
 A model learns from the first quarter of each set. Later stretches are current windows whose labels are withheld: as they came
 (natural drift and quiet ones), or with a relation that broke (labels of part of the rows exchanged, or another error added). The
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from scipy.stats import norm
+from scipy import stats
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from backslide.case import Case
@@ -30,6 +31,7 @@ from backslide.jobs.label_request import LabelDraw, ReturnedLabels
 from backslide.jobs.verdict import headline_verdict
 from backslide.stats.change import label_design
 from backslide.stats.change.label_design import RowExpectation
+from backslide.stats.change.label_plan import SOME_POWER, DrawPlanner
 from backslide.stats.change.metric_change import VERDICT_ALPHA, Change, change_of
 from backslide.stats.metrics.metric import METRICS
 from measure import machine, table
@@ -53,7 +55,7 @@ BREAKS = (0.0, 0.1)
 MOST_LOOKS = 14
 LEVEL, ROWS, MIN_EFFECT = 0.8, 6_000, 0.01
 """Of the pairs without a change: accuracy, current rows, smallest change that matters."""
-DRAWS = 5
+DRAWS = 20
 """Times that each case is asked for with other rows: which ones are drawn decides much of what a case costs."""
 
 
@@ -72,7 +74,14 @@ class Trial:
     fixed: int
     """Labels of a draw of equal chances that is to show the smallest change that matters, whatever comes."""
     looks: int
+    covered: int
+    """Looks whose interval, of what the draw leaves open, holds the change by every label."""
     right: tuple[bool, bool]
+
+    @property
+    def even(self) -> bool:
+        """Whether the stretch is one of the second, fourth and sixth, at which nobody looked when sizes were chosen."""
+        return int(self.name.split(",")[0].rsplit(" ", 1)[1]) % 2 == 0
 
 
 def served(folder: Path, name: str) -> tuple[pl.DataFrame, str, bool]:
@@ -139,23 +148,25 @@ def windows(folder: Path) -> Iterator[tuple[str, pl.DataFrame, pl.DataFrame, Set
                 )
 
 
-def decide(draw: LabelDraw, truth: np.ndarray, number: int) -> tuple[Verdict, int, int]:
-    """Verdict, labels and looks, with every request answered; ``number`` of the draw."""
+def decide(draw: LabelDraw, truth: np.ndarray, known: float, number: int) -> tuple[Verdict, int, int, int]:
+    """Verdict, labels, looks and those that cover the ``known`` change, with every request answered; ``number`` of the draw."""
     numbers = label_design.permanent_numbers([f"{number or ''}{one}" for one in draw.ids()])
-    verdict, answers, change = Verdict.INCONCLUSIVE, None, None
+    verdict, answers, change, covered = Verdict.INCONCLUSIVE, None, None, 0
     for look in range(MOST_LOOKS):
         request = draw.request(answers, change)
         if request is None:
-            return verdict, 0 if answers is None else answers.rows, look
+            return verdict, 0 if answers is None else answers.rows, look, covered
         chance = label_design.chances(draw.expectation, request.rows)
         places = np.flatnonzero(numbers < chance)
         rows = draw.rows[places]
         answers = ReturnedLabels(rows, truth[rows], chance[places], len(places))
         change = draw.change(answers)
-        verdict = headline_verdict(draw.case, change, label_design.LOOK_ALPHA)
+        verdict = headline_verdict(draw.case, change, draw.planner.alpha)
+        half = stats.t.ppf(0.975, len(places) - 1) * np.sqrt(max(change.se**2 - draw.ideal.se**2, 0))
+        covered += abs(change.estimate - known) <= half
         if verdict != Verdict.INCONCLUSIVE:
-            return verdict, len(places), look + 1
-    return verdict, len(places), MOST_LOOKS
+            return verdict, len(places), look + 1, covered
+    return verdict, len(places), MOST_LOOKS, covered
 
 
 def trials(name: str, reference: pl.DataFrame, current: pl.DataFrame, settings: Settings) -> Iterator[Trial]:
@@ -174,7 +185,8 @@ def trials(name: str, reference: pl.DataFrame, current: pl.DataFrame, settings: 
     truth = dict(zip(current["id"], whole.current.outcomes.labels if whole.current.complete else [], strict=False))
     labels = np.array([truth[i] for i in case.current.sample["id"]])
     floor = case.problem.min_effect
-    harm = case.metric.harm(whole.change(whole.metric).estimate) / floor
+    known = whole.change(whole.metric).estimate
+    harm = case.metric.harm(known) / floor
     equal = LabelDraw(case)
     e = draw.expectation
     mean = (
@@ -186,10 +198,10 @@ def trials(name: str, reference: pl.DataFrame, current: pl.DataFrame, settings: 
         e, sums=np.broadcast_to(mean, e.sums.shape), influence=np.full(len(e.influence), e.usual)
     )
     equal.__dict__["ideal"] = draw.ideal
-    least = floor / (norm.isf(VERDICT_ALPHA) + norm.ppf(label_design.SOME_POWER))
+    least = floor / (stats.norm.isf(VERDICT_ALPHA) + stats.norm.ppf(SOME_POWER))
     for number in range(DRAWS):
-        done = [decide(one, labels, number) for one in (draw, equal)]
-        right = [(v == Verdict.DEGRADED) == (verdict == Verdict.DEGRADED) for v, _, _ in done]
+        done = [decide(one, labels, known, number) for one in (draw, equal)]
+        right = [(one[0] == Verdict.DEGRADED) == (verdict == Verdict.DEGRADED) for one in done]
         yield Trial(
             name,
             number,
@@ -198,31 +210,61 @@ def trials(name: str, reference: pl.DataFrame, current: pl.DataFrame, settings: 
             (done[0][1], done[1][1]),
             label_design.uniform_rows(e, least),
             done[0][2],
+            done[0][3],
             (right[0], right[1]),
         )
 
 
-def quiet(pairs: int) -> int:
-    """Pairs called degraded of those whose windows differ by luck alone, labelled as asked for."""
-    rng, metric, called = np.random.default_rng(0), METRICS["accuracy"], 0
+def quiet(pairs: int, harm: float) -> tuple[int, int]:
+    """Pairs called degraded, and called unchanged, of those whose windows differ by ``harm`` and luck, labelled as asked for."""
+    rng, metric, worse, held = np.random.default_rng(0), METRICS["accuracy"], 0, 0
     spread = float(np.sqrt(LEVEL * (1 - LEVEL)))
     luck = spread * float(np.sqrt(2 / ROWS))
     expectation = RowExpectation(np.zeros((ROWS, 1)), np.full(ROWS, spread), spread)
     ideal = Change(LEVEL, LEVEL, 0.0, luck, 1e6, "row", -2 * luck, 2 * luck, 0.5, 0.0)
+    planner = DrawPlanner(expectation, metric, ideal, MIN_EFFECT)
     for _ in range(pairs):
         surprise = rng.normal(0, spread, ROWS)  # what the labels add to what was expected
-        surprise += rng.normal(0, luck) - surprise.mean()
-        answered = None
-        while (wanted := label_design.plan(expectation, metric, ideal, MIN_EFFECT, answered)) is not None:
+        surprise += rng.normal(0, luck) - surprise.mean() - harm
+        wanted = planner.first()
+        while wanted is not None:
             few, rest = surprise[: wanted.rows], 1 - wanted.rows / ROWS
-            se = float(np.hypot(luck, few.std(ddof=1) * np.sqrt(rest / len(few))))
-            change = change_of(ideal, metric, LEVEL + float(few.mean()), se, len(few) - 1)
-            worse = change.p_worse < label_design.LOOK_ALPHA and -change.estimate >= MIN_EFFECT
-            called += worse
-            if worse or -change.low < MIN_EFFECT or wanted.rows >= ROWS:
+            error = few.var(ddof=1) * rest / len(few)
+            df = label_design.error_df(ideal, np.array([error]), np.array([len(few)]))
+            se = float(np.sqrt(luck**2 + error))
+            change = planner.over_looks(change_of(ideal, metric, LEVEL + float(few.mean()), se, float(df[0])))
+            if change.p_worse < planner.alpha and -change.estimate >= MIN_EFFECT:
+                worse += 1
                 break
-            answered = change, wanted.rows
-    return called
+            if -change.low < MIN_EFFECT:
+                held += 1
+                break
+            wanted = planner.further(change, wanted.rows)
+    return worse, held
+
+
+def summary(done: list[Trial]) -> None:
+    """Print what all of these cost and decided."""
+    for i, way in enumerate(("request", "equal chances")):
+        sure = [t for t in done if t.verdicts[i] != Verdict.INCONCLUSIVE]
+        rows = [t.rows[i] for t in sure]
+        print(
+            f"{way}: {len(sure)} of {len(done)} decided, {sum(t.right[i] for t in sure)} rightly, "
+            f"median {np.median(rows):.0f} labels"
+        )
+    both = [t for t in done if Verdict.INCONCLUSIVE not in t.verdicts]
+    sure = [t for t in done if t.verdicts[0] != Verdict.INCONCLUSIVE]
+    ways = (
+        ("equal chances", both, [t.rows[1] for t in both]),
+        ("a fixed draw of equal chances", sure, [t.fixed for t in sure]),
+        ("a fixed draw, cases that stay undecided among them,", done, [t.fixed for t in done]),
+    )
+    for name, some, other in ways:
+        total = sum(t.rows[0] for t in some) / sum(other)
+        few = sum(t.rows[0] <= rows / 4 for t, rows in zip(some, other, strict=True))
+        print(f"labels over those of {name}: {total:.3f} in total; at most a quarter in {few} of {len(some)}")
+    looks = sum(t.looks for t in done)
+    print(f"{sum(t.covered for t in done)} of {looks} intervals at a look hold the change by every label")
 
 
 def main() -> None:
@@ -233,7 +275,8 @@ def main() -> None:
     chosen = parser.parse_args()
     warnings.filterwarnings("ignore")  # only verdicts count
     if chosen.quiet:
-        print(f"{quiet(chosen.quiet)} of {chosen.quiet} quiet pairs called degraded")
+        print(f"{quiet(chosen.quiet, 0.0)[0]} of {chosen.quiet} quiet pairs called degraded")
+        print(f"{quiet(chosen.quiet, MIN_EFFECT)[1]} of {chosen.quiet} whose change just matters called unchanged")
     if chosen.data is None:
         return
     done = [one for case in windows(chosen.data) for one in trials(*case)]
@@ -254,19 +297,13 @@ def main() -> None:
     ]
     print(machine())
     print(table(("case", "harm", "verdict", "labels", "looks", "right", "equal chances", "labels", "fixed"), lines))
-    for i, way in enumerate(("request", "equal chances")):
-        sure = [t for t in done if t.verdicts[i] != Verdict.INCONCLUSIVE]
-        rows = [t.rows[i] for t in sure]
-        print(
-            f"{way}: {len(sure)} of {len(done)} decided, {sum(t.right[i] for t in sure)} rightly, "
-            f"median {np.median(rows):.0f} labels"
-        )
-    both = [t for t in done if Verdict.INCONCLUSIVE not in t.verdicts]
-    for name, other in (("equal chances", lambda t: t.rows[1]), ("a fixed draw of equal chances", lambda t: t.fixed)):
-        some = both if name == "equal chances" else [t for t in done if t.verdicts[0] != Verdict.INCONCLUSIVE]
-        total = sum(t.rows[0] for t in some) / sum(map(other, some))
-        few = sum(t.rows[0] <= other(t) / 4 for t in some)
-        print(f"labels over those of {name}: {total:.2f} in total; at most a quarter in {few} of {len(some)}")
+    for title, part in (
+        ("odd stretches", [t for t in done if not t.even]),
+        ("even stretches", [t for t in done if t.even]),
+        ("all", done),
+    ):
+        print(f"\n{title}")
+        summary(part)
 
 
 if __name__ == "__main__":

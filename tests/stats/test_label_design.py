@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from backslide.stats.change.label_design import (
-    FEWEST,
     RowExpectation,
     chances,
     design_error,
+    error_df,
     estimate,
     expect,
     permanent_numbers,
-    plan,
     rows_for,
     uniform_rows,
 )
-from backslide.stats.change.metric_change import change_of, compare
+from backslide.stats.change.metric_change import compare
 from backslide.stats.change.units import row_units
 from backslide.stats.metrics.metric import METRICS
 from backslide.stats.metrics.row_sums import count_rows
@@ -105,13 +106,21 @@ def test_sizes_are_the_fewest_and_none_where_all_rows_are_too_few():
     assert rows_for(expectation, 1e-9) is None
 
 
-def test_draws_grow_by_half_at_least_and_by_twice_at_most_up_to_all_rows():
-    _, _, expectation, ideal = setting(np.random.default_rng(6), 0.0)
-    assert plan(expectation, ACCURACY, ideal, 0.05).rows >= FEWEST
-    unsure = change_of(ideal, ACCURACY, ideal.reference - 0.05, float(np.hypot(ideal.se, 0.04)), 99)
-    small, large = (plan(expectation, ACCURACY, ideal, effect, (unsure, 100)) for effect in (0.2, 0.048))
-    assert (small.rows, large.rows) == (150, 200)
-    assert plan(expectation, ACCURACY, ideal, 0.2, (unsure, ROWS * 3 // 4)) is None
+def test_few_days_weigh_no_more_in_the_degrees_of_freedom_than_their_part_of_the_noise():
+    rng = np.random.default_rng(8)
+    _, _, expectation, ideal = setting(rng, 0.0)
+    days = replace(ideal, df=10.0)
+    little, even, much = (
+        float(error_df(days, np.array(times * days.se**2), np.array(200))) for times in (0.01, 1.0, 100)
+    )
+    assert little == pytest.approx(10, rel=0.05)
+    assert 30 < even < 45
+    assert much == pytest.approx(199, rel=0.05)
+    assert error_df(replace(days, se=0.0), np.array(0.0), np.array(200)) == 10
+    current = classifier(rng, ROWS)[0]
+    places, chance = drawn(rng, expectation, 100)
+    change = estimate(ACCURACY, days, expectation, places, current[places], chance)
+    assert change.df > 60, "the labels are most of the noise"
 
 
 def test_a_larger_draw_holds_the_smaller_one():

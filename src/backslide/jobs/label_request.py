@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from backslide.case import Case, codes_of
 from backslide.contracts import say
@@ -28,10 +29,10 @@ from backslide.log.label_sample import ANSWER, DESIGN, read_answers
 from backslide.log.spreadsheet import guard_formulas
 from backslide.stats.change import label_design
 from backslide.stats.change.label_design import RowExpectation
+from backslide.stats.change.label_plan import DrawPlanner
 from backslide.stats.change.metric_change import Change, Units, compare
 from backslide.stats.change.units import row_units
 from backslide.stats.metrics.metric import Floats
-from backslide.stats.two_sample import Z95
 
 LEAST_REFERENCE = 200
 """Labelled reference rows under which they foretell nothing."""
@@ -115,7 +116,7 @@ class LabelDraw:
         return compare(reference, Units(units.sums, units.rows, second, units.weekdays, units.ordinals), self.metric)
 
     def change(self, answers: ReturnedLabels | None) -> Change:
-        """The change by the labels that are there and those that came back."""
+        """The change by the labels that are there and those that came back, with an interval that holds over all looks."""
         labelled = np.flatnonzero(self._labelled[self.rows])
         o, classes = self.case.current.outcomes, len(self.case.problem.classes)
         parts = [o.take(self.rows[labelled]).statistics(self.metric, classes)]
@@ -127,19 +128,28 @@ class LabelDraw:
             places.append(np.searchsorted(self.rows, answers.places))
             chance.append(answers.chance)
         joined = np.concatenate(places), np.concatenate(parts), np.concatenate(chance)
-        return label_design.estimate(self.metric, self.ideal, self.expectation, *joined)
+        return self.planner.over_looks(label_design.estimate(self.metric, self.ideal, self.expectation, *joined))
+
+    @cached_property
+    def planner(self) -> DrawPlanner:
+        """Of the draws."""
+        return DrawPlanner(self.expectation, self.metric, self.ideal, self.case.problem.min_effect)
 
     def request(self, answers: ReturnedLabels | None, change: Change | None) -> LabelRequest | None:
         """The smallest draw that would decide, or the next one on the way there; None where no draw would."""
         ideal = self.ideal
         if not (np.isfinite(ideal.estimate) and np.isfinite(ideal.se)):
             return None
-        answered = None if answers is None or change is None else (change, answers.rows)
-        plan = label_design.plan(self.expectation, self.metric, ideal, self.case.problem.min_effect, answered)
+        if answers is None or change is None:
+            plan = self.planner.first()
+        else:
+            plan = self.planner.further(change, answers.rows)
         if plan is None:
             return None
         rows, expected = plan.rows, ideal.estimate if change is None else change.estimate
-        half = Z95 * float(np.hypot(ideal.se, label_design.design_error(self.expectation, rows)))
+        half = float(norm.isf(self.planner.held_alpha)) * float(
+            np.hypot(ideal.se, label_design.design_error(self.expectation, rows))
+        )
         return LabelRequest(
             rows=rows,
             of_rows=len(self.rows),
@@ -251,12 +261,12 @@ def consult(case: Case, judgement: Judgement, file: Path | None) -> tuple[Judgem
             answers = None  # the same draw is asked for again
         else:
             change = draw.change(answers)
-            judgement = _judge(case, judgement, change, answers)
+            judgement = _judge(draw, judgement, change, answers)
     if judgement.verdict != Verdict.INCONCLUSIVE:
         return judgement, None
     request = draw.request(answers, change)
     if request is None:
-        reason = "labels of every current row would not decide either: the windows differ too much by chance"
+        reason = "labels of more rows, or of all, would hardly decide: the windows differ too much by chance"
         return _without_request(case, judgement, file, reason)
     if file is None:
         return judgement, request
@@ -273,9 +283,9 @@ def _without_request(case: Case, judgement: Judgement, file: Path | None, reason
     return judgement, None
 
 
-def _judge(case: Case, judgement: Judgement, change: Change, answers: ReturnedLabels) -> Judgement:
+def _judge(draw: LabelDraw, judgement: Judgement, change: Change, answers: ReturnedLabels) -> Judgement:
     """The verdict by the labels of a draw."""
-    verdict = headline_verdict(case, change, label_design.LOOK_ALPHA)
+    verdict = headline_verdict(draw.case, change, draw.planner.alpha)
     labels = f"{say.counted(len(answers.places), 'label')} of a draw of {say.counted(answers.rows, 'current row')}"
     said = f"{labels} do not decide yet" if verdict == Verdict.INCONCLUSIVE else f"the verdict rests on {labels}"
     changed = replace(judgement, verdict=verdict, change=change, target_change=change, caveats=(said,))

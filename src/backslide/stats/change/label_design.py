@@ -15,10 +15,9 @@ from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from backslide.log.label_sample import inclusion
-from backslide.stats.change.metric_change import VERDICT_ALPHA, Change, change_of
+from backslide.stats.change.metric_change import Change, change_of
 from backslide.stats.metrics.metric import Floats, Metric, gradient
 
 Ints = NDArray[np.int64]
@@ -28,25 +27,6 @@ LEAST_CELL = 20
 """Reference rows of a level from which on it has an expectation of its own."""
 FEWEST = 50
 """Rows of the smallest draw: fewer do not know their own spread."""
-SOME_POWER = 0.80
-LOOK_ALPHA = VERDICT_ALPHA / 7
-"""Error rate of one look at the labels of a growing draw, of which there are some seven (Bonferroni)."""
-FIRST_LOOK = 10.0
-"""Times ``min_effect``: the change that the first draw is to show, where nothing says how large it may be."""
-
-
-LEAST_GROWTH, MOST_GROWTH = 1.5, 2.0
-"""Times its rows that a further draw has. Fewer would be a look at chance; more would often be labelled in vain: the plan rests
-on a change that few labels show, and the draw in between may decide already."""
-
-
-@dataclass(frozen=True)
-class DrawPlan:
-    """A draw to label."""
-
-    rows: int
-    error: float
-    """Standard error that labels may leave where they are to decide."""
 
 
 @dataclass(frozen=True)
@@ -128,59 +108,20 @@ def uniform_rows(expectation: RowExpectation, error: float) -> int:
     return int(np.ceil(1 / (error**2 / expectation.usual**2 + 1 / n)))
 
 
-def error_to_decide(change: Change, metric: Metric, min_effect: float) -> float:
-    """Largest standard error at which the change would be told to be material, or not to be, with 80 % power.
+def error_df(ideal: Change, variance: Floats, rows: Floats) -> Floats:
+    """Degrees of freedom of the noise that all labels leave and of a draw's own, by their shares of the variance.
 
-    For the change within a standard error of what it looks like that is the easiest to tell: a draw may be the beginning of a
-    larger one, and labels that turn out not to be needed are the dearest.
-    """
-    power = float(stats.norm.ppf(SOME_POWER))
-    least, most = (metric.harm(change.estimate) + sign * change.se for sign in (-1, 1))
-    worse = most / (float(stats.norm.isf(LOOK_ALPHA)) + power) if most >= min_effect else 0.0
-    held = (min_effect - least) / (float(stats.norm.isf(0.025)) + power)
-    return max(worse, held)
-
-
-def first_error(metric: Metric, expected_change: float, min_effect: float) -> float:
-    """The same before any label: for the change that the answers lead to expect, at least ``FIRST_LOOK`` times what matters."""
-    size = max(abs(metric.harm(expected_change)), FIRST_LOOK * min_effect)
-    return size / (float(stats.norm.isf(LOOK_ALPHA)) + float(stats.norm.ppf(SOME_POWER)))
-
-
-def plan(
-    expectation: RowExpectation,
-    metric: Metric,
-    ideal: Change,
-    min_effect: float,
-    answered: tuple[Change, int] | None = None,
-) -> DrawPlan | None:
-    """The smallest draw that would decide, or the next one on the way there; None where no draw would.
+    Satterthwaite 1946: few days make the first uncertain, few labels the second; where one is small its uncertainty is as well.
 
     Args:
-        expectation: of every current row (n).
-        metric: of row statistics.
-        ideal: the change to expect, with the noise that labels of all current rows would leave.
-        min_effect: the smallest change that matters.
-        answered: the change by the labels of a former draw, and its rows.
+        ideal: with the noise that labels of all current rows would leave.
+        variance: (k,), that of the draw.
+        rows: (k,), labelled rows of the draw.
     """
-    if answered is None:
-        wanted = first_error(metric, ideal.estimate, min_effect)
-    else:
-        wanted = error_to_decide(answered[0], metric, min_effect)
-    if wanted <= ideal.se:
-        return None
-    error = float(np.sqrt(wanted**2 - ideal.se**2))
-    least, most = 0, len(expectation.influence)
-    if answered is not None:
-        change, rows = answered
-        # Rows may be less certain than they were in the reference, which the labels show.
-        planned = design_error(expectation, max(rows, FEWEST))
-        error /= max(float(np.sqrt(max(change.se**2 - ideal.se**2, 0.0))) / planned, 1.0)
-        least, most = (int(np.ceil(times * rows)) for times in (LEAST_GROWTH, MOST_GROWTH))
-    needed = rows_for(expectation, error)
-    if needed is None or least > len(expectation.influence):
-        return None
-    return DrawPlan(min(max(needed, least), most), error)
+    own, drawn = ideal.se**2, np.asarray(variance, float)
+    apart = own**2 / ideal.df + drawn**2 / np.maximum(np.asarray(rows, float) - 1, 1)
+    df: Floats = np.where(apart > 0, (own + drawn) ** 2 / np.where(apart > 0, apart, 1.0), ideal.df)
+    return df
 
 
 def estimate(
@@ -211,5 +152,6 @@ def estimate(
     m = max(int(drawn.sum()), 2)
     # A draw without any surprise does not know its own spread; half a row of one keeps the interval honest.
     least = rest * metric.event * 0.5 / m / n if metric.event else 0.0
-    se = float(np.sqrt(ideal.se**2 + variance * m / (m - 1) + least**2))
-    return change_of(ideal, metric, float(metric.value(total)), se, min(ideal.df, m - 1))
+    own = variance * m / (m - 1) + least**2
+    df = float(error_df(ideal, np.array(own), np.array(m)))
+    return change_of(ideal, metric, float(metric.value(total)), float(np.sqrt(ideal.se**2 + own)), df)
