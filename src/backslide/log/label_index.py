@@ -15,6 +15,8 @@ KEPT = 8_000_000
 """Labels up to which they are kept in memory, sixty bytes each, for who reads day by day would else read the files of all later
 days again for each."""
 COLUMNS = ["id", "at", "value", "number", "source", "recorded", "place"]
+ANSWER = ["id", "at", "value", "number", "source"]
+"""Those that say what the label is; the others say which of several is the last."""
 REPEATED = ("value", "source")
 """Columns of texts that come again and again."""
 Digests = np.ndarray[Any, np.dtype[np.uint64]]
@@ -32,15 +34,42 @@ class LabelIndex:
         self._digests: Digests = digests[self._order]
         self._days = answered[PARTITION]
         self._labels: pl.DataFrame | None = None
-        self._asked = False
+        self._asked = self._several = False
+
+    def aligned(self, ids: pl.Series) -> pl.DataFrame | None:
+        """``ANSWER`` with a row for each id, in their order, null where no label came: it spares a join.
+
+        None where the labels are not kept, or one of the ids has several.
+        """
+        if self._several or not len(self._digests):
+            return None
+        digests = ids.hash().to_numpy()
+        order = np.argsort(digests)  # in order they are found several times as fast
+        wanted = digests[order]
+        first = np.minimum(np.searchsorted(self._digests, wanted), len(self._digests) - 1)
+        there = self._digests[first] == wanted
+        after = np.minimum(first + 1, len(self._digests) - 1)
+        self._several = bool((there & (after > first) & (self._digests[after] == wanted)).any())
+        places = self._order[first[there]]
+        if self._several:
+            return None
+        if self._labels is None:
+            self._keep(self._days.gather(places).unique().implode())
+        if self._labels is None:
+            return None
+        place = np.full(len(ids), -1, np.int64)
+        place[order[there]] = places
+        rows = pl.Series(np.where(place < 0, 0, place)).set(pl.Series(place < 0), None)
+        aligned = self._labels.select(pl.col(ANSWER).gather(rows))
+        if not (aligned["id"] == ids).all():  # another id of the same digest; nulls, which have no label, do not count
+            return None
+        return aligned.with_columns(pl.col(name).cast(pl.String) for name in REPEATED)
 
     def of(self, ids: pl.Series) -> pl.LazyFrame:
         """Labels with ``COLUMNS`` of these ids; a few others may be among them."""
         places = self._places(ids)
         days = None if places is None else self._days.gather(places).unique().implode()
-        if self._labels is None and self._is_worth_keeping(days):
-            texts = [pl.col(name).cast(pl.Categorical) for name in REPEATED]
-            self._labels = self._rows.select(COLUMNS).with_columns(texts).collect()
+        self._keep(days)
         self._asked = True
         if self._labels is not None:
             own = (self._labels if places is None else self._labels[np.sort(places)]).lazy()
@@ -51,6 +80,12 @@ class LabelIndex:
         if places is not None and self._labels is not None:
             return own
         return own.join(ids.to_frame("id").lazy(), on="id", how="semi")
+
+    def _keep(self, days: pl.Series | None) -> None:
+        """Read all labels into memory where that is worth it for whoever asks for those of these days."""
+        if self._labels is None and self._is_worth_keeping(days):
+            texts = [pl.col(name).cast(pl.Categorical) for name in REPEATED]
+            self._labels = self._rows.select(COLUMNS).with_columns(texts).collect()
 
     def _is_worth_keeping(self, days: pl.Series | None) -> bool:
         """From the second question on, and where the first one reads most of them anyway."""

@@ -51,7 +51,9 @@ class Log:
         names = rows.collect_schema()
         bounded = since is not None or until is not None
         ids = rows.select("id").collect() if bounded else None
-        rows = _last(rows, ids if ids is not None else rows.select("id").collect(engine="streaming"), "at")
+        own = ids if ids is not None else rows.select("id").collect(engine="streaming")
+        once = _unique(own["id"])
+        rows = rows if once else _last(rows, "at")
         prediction = self._answer("predictions", "prediction", "prediction_number")
         columns: list[pl.Expr] = [pl.col("id"), pl.col("at"), pl.col("version"), prediction]
         columns += [_together(group, names).alias(plain) for plain, _, group in _plain_columns(names.names())]
@@ -62,17 +64,24 @@ class Log:
         if ids is not None:  # few of all labels, found once
             if self._index is None:
                 self._index = LabelIndex(latest)
+            aligned = self._index.aligned(ids["id"]) if once else None
+            if aligned is not None:  # rows of a scan come in the order in which their ids came
+                beside = self._labels_of(aligned.lazy()).drop("id")
+                return pl.concat([rows.select(columns), beside], how="horizontal").select(*_ORDER, pl.exclude(_ORDER))
             latest = self._index.of(ids["id"]).collect(engine="streaming").lazy()
-        latest = _last(latest, latest.select("id").collect(engine="streaming"), "at", "recorded", "place")
-        latest = latest.select(
+        if not _unique(latest.select("id").collect(engine="streaming")["id"]):
+            latest = _last(latest, "at", "recorded", "place")
+        joined = rows.select(columns).join(self._labels_of(latest), on="id", how="left")
+        return joined.select(*_ORDER, pl.exclude(_ORDER))
+
+    def _labels_of(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        """Rows of the table of labels under the names of :meth:`predictions`."""
+        return rows.select(
             "id",
             self._answer("labels", "value", "number").alias("label"),
             pl.col("at").alias("label_at"),
             pl.col("source").alias("label_source"),
         )
-        joined = rows.select(columns).join(latest, on="id", how="left")
-        order = ["id", "at", "version", "prediction", "label", "label_at", "label_source"]
-        return joined.select(*order, pl.exclude(order))
 
     def labels(self) -> pl.LazyFrame:
         """Every label that ever came; empty where none did.
@@ -157,10 +166,8 @@ def _within(rows: pl.LazyFrame, since: datetime | None, until: datetime | None) 
     return rows
 
 
-def _last(rows: pl.LazyFrame, ids: pl.DataFrame, *order: str) -> pl.LazyFrame:
-    """The last row of each id; as they are where none stands twice, which spares putting them in order."""
-    if _unique(ids["id"]):
-        return rows
+def _last(rows: pl.LazyFrame, *order: str) -> pl.LazyFrame:
+    """The last row of each id."""
     return rows.sort(*order).unique("id", keep="last", maintain_order=True)
 
 
@@ -183,6 +190,7 @@ def _unique(ids: pl.Series) -> bool:
     return not bool((digests[1:] == digests[:-1]).any()) or ids.n_unique() == len(ids)
 
 
+_ORDER = ["id", "at", "version", "prediction", "label", "label_at", "label_source"]
 _NO_LABEL: dict[str, pl.DataType] = {"label": pl.String(), "label_at": _TIME, "label_source": pl.String()}
 
 
