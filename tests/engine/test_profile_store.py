@@ -15,6 +15,7 @@ from backslide.contracts.errors import InputError, SourceError
 from backslide.contracts.roles import Roles
 from backslide.engine.columns import names
 from backslide.engine.columns.kinds import ColumnKind
+from backslide.engine.profile import daily_profiles
 from backslide.engine.profile.daily_profiles import ALL, UNDATED, ProfileKey, profile_days
 from backslide.engine.profile.plan import Plan, make_plan
 from backslide.engine.profile.profile import profile_batch
@@ -66,6 +67,26 @@ def test_days_versions_and_segments_add_up_to_one_pass_whatever_the_batches(valu
     assert sum(p.rows for p in a) == sum(value[1] == "a" for value in values)
     for variable in PLAN.segments:  # every row is in one segment of each variable
         assert sum(p.rows for key, p in parts.items() if key.segment.startswith(f"{variable}: ")) == len(values)
+
+
+@pytest.mark.parametrize(("waiting", "most"), [(2**20, 60), (2**12, 200), (0, 820)])
+def test_rows_of_mixed_days_are_counted_together_as_far_as_memory_allows(waiting, most, monkeypatch):
+    rng = np.random.default_rng(0)
+    days = [date(2026, 3, 1 + int(k)) for k in rng.integers(0, 20, 4000)]
+    frame = pl.DataFrame({"x": rng.normal(size=4000), names.DAY: days})
+    plan = Plan(numeric={"x": (-1.0, 0.0, 1.0)}, categorical=(), cells=(), block=names.DAY, sums=("x",))
+    counted = []
+    monkeypatch.setattr(daily_profiles, "_WAITING_BYTES", waiting)
+    monkeypatch.setattr(
+        daily_profiles, "profile_batch", lambda part, own: counted.append(part) or profile_batch(part, own)
+    )
+    parts = profile_days(frame.lazy(), plan, batch_rows=100)
+    assert len(counted) <= most
+    assert all(part[names.DAY].n_unique() == 1 for part in counted)
+    assert_same(reduce(add, parts.values()), profile_batch(frame, plan))
+    assert {key.day: part.rows for key, part in parts.items()} == {
+        str(day): rows for day, rows in frame[names.DAY].value_counts().iter_rows()
+    }
 
 
 @settings(max_examples=25, deadline=None)

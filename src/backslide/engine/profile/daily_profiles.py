@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import polars as pl
@@ -21,6 +21,18 @@ UNDATED = "undated"
 ALL = ""
 """Segment that all rows are in."""
 _CODE = "__segment"
+_WAITING_BYTES = 128 * 2**20
+"""Rows that wait for more of their day, beside the batch that is being read."""
+_Group = tuple[str, str | None]
+
+
+@dataclass
+class _Waiting:
+    """Rows of one day and version that were read but not counted yet."""
+
+    parts: list[pl.DataFrame]
+    rows: int
+    bytes: int
 
 
 class ProfileKey(NamedTuple):
@@ -56,16 +68,41 @@ def profile_days(frame: pl.LazyFrame, plan: Plan, *, batch_rows: int = 262_144) 
     working = replace(plan, max_levels=plan.max_levels * LEVEL_SLACK)
     inner, stored = replace(working, segments={}), replace(plan, segments={})
     totals: DailyProfiles = {}
-    for batch in batches(frame.select(list(dict.fromkeys((*plan.columns(), *keys)))), batch_rows):
-        for day, version, rows in _groups(batch, keys):
-            for segment, part in _segments(rows, plan):
-                key = ProfileKey(day, version, segment)
-                counted = profile_batch(part, working if segment == ALL else inner)
-                totals[key] = totals[key] + counted if key in totals else counted
+    read = batches(frame.select(list(dict.fromkeys((*plan.columns(), *keys)))), batch_rows)
+    for (day, version), rows in _together(read, keys, batch_rows):
+        for segment, part in _segments(rows, plan):
+            key = ProfileKey(day, version, segment)
+            counted = profile_batch(part, working if segment == ALL else inner)
+            totals[key] = totals[key] + counted if key in totals else counted
     return {
         key: total.under(plan if key.segment == ALL else stored)
         for key, total in sorted(totals.items(), key=lambda item: (item[0].day, item[0].version or "", item[0].segment))
     }
+
+
+def _together(read: Iterator[pl.DataFrame], keys: list[str], batch_rows: int) -> Iterator[tuple[_Group, pl.DataFrame]]:
+    """Rows of one day and version, as many together as fit: counting a few is as dear as counting many.
+
+    Days that follow each other are complete after some batches; where they are mixed, each waits until it has ``batch_rows``, or
+    until all that wait are beyond ``_WAITING_BYTES``, when the largest is handed out.
+    """
+    waiting: dict[_Group, _Waiting] = {}
+    whole = 0
+    for batch in read:
+        for day, version, rows in _groups(batch, keys):
+            own = waiting.setdefault((day, version), _Waiting([], 0, 0))
+            size = int(rows.estimated_size())
+            own.parts.append(rows)
+            own.rows, own.bytes, whole = own.rows + rows.height, own.bytes + size, whole + size
+            if own.rows >= batch_rows:
+                whole -= own.bytes
+                yield (day, version), pl.concat(waiting.pop((day, version)).parts)
+        while whole > _WAITING_BYTES:
+            group = max(waiting, key=lambda one: waiting[one].bytes)
+            whole -= waiting[group].bytes
+            yield group, pl.concat(waiting.pop(group).parts)
+    for group, own in waiting.items():
+        yield group, pl.concat(own.parts)
 
 
 def _groups(batch: pl.DataFrame, keys: list[str]) -> Iterator[tuple[str, str | None, pl.DataFrame]]:
