@@ -141,9 +141,9 @@ def _right(case: Case, answer: WatchReport, alarm: Incident, sentence: str) -> b
     return named and kind and f"'{case.mark}'" in sentence
 
 
-def stories(number: int) -> Iterator[Case]:
+def stories(seeds: range) -> Iterator[Case]:
     """One client begins to send cents in place of euros."""
-    for seed in range(number):
+    for seed in seeds:
         first = REFERENCE + QUIET_OF_STORIES
 
         def cents(columns: dict[str, Any], rng: np.random.Generator, first: int = first) -> None:
@@ -178,6 +178,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--stories", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0, help="of the stories, where some were run before")
     parser.add_argument("--planted", nargs="*", default=[])
     parser.add_argument("--in-order", action="store_true", help="days in their order, with the drift behind them")
     parser.add_argument("--model", default="boosting")
@@ -202,7 +203,7 @@ def main() -> None:
     )
     line(*columns)
     line(*["---"] * len(columns))
-    cases = [lambda: stories(options.stories)]
+    cases = [lambda: stories(range(options.first, options.stories))]
     cases += [lambda name=name: planted(name, options) for name in options.planted]
     for make in cases:
         for case in make():
