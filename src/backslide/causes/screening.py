@@ -6,7 +6,7 @@ rows of the reference, which prices it without labels of the new ones. Of the wo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from backslide.case import Case
 from backslide.causes.faults.base import Fault
 from backslide.causes.faults.recognition import find_all_faults
 from backslide.causes.pricing import materiality
+from backslide.causes.pricing.counterfactual import PricingBench
 from backslide.causes.pricing.materiality import Scale
 from backslide.causes.search import open_bench, price_all
 from backslide.contracts.cause import CauseKind
@@ -55,11 +56,25 @@ def screen(case: Case) -> list[ScreenedFault]:
     scale = Scale(case.metric, None, case.problem.min_effect)
     priced = [fault for fault in price_all(bench, faults, notes) if materiality.stands(fault, scale)]
     case.notes += notes
-    clock = case.problem.roles.timestamp
-    return [_screened(fault, scale, clock) for fault in priced]
+    return [_screened(_expected(bench, fault), scale, _marked(case, fault)) for fault in priced]
 
 
-def _screened(fault: Fault, scale: Scale, clock: str | None) -> ScreenedFault:
+def _marked(case: Case, fault: Fault) -> bool:
+    return fault.segment is not None and case.problem.roles.timestamp not in columns_of(fault.segment)
+
+
+def _expected(bench: PricingBench, fault: Fault) -> Fault:
+    """The fault at its expected price where other rows of the same time are the control, without the luck of its own few rows.
+
+    That luck says how much it cost on these very days, not whether it does harm. Where all rows changed it is the guard against
+    seasons that look like faults: their price is left as wide as that of those days.
+    """
+    if fault.injection_effect is None or not _marked(bench.case, fault):
+        return fault
+    return replace(fault, injection_effect=fault.injection_effect.scaled(1 / bench.own_noise))
+
+
+def _screened(fault: Fault, scale: Scale, marked: bool) -> ScreenedFault:
     harm, low, high = harm_of(fault.points, scale)
     words = "; ".join(h.seen for h in fault.hypotheses)
     if fault.log_only:
@@ -75,7 +90,7 @@ def _screened(fault: Fault, scale: Scale, clock: str | None) -> ScreenedFault:
         low,
         high,
         harm is not None and harm >= scale.min_effect and materiality.matters(fault, scale),
-        marked=fault.segment is not None and clock not in columns_of(fault.segment),
+        marked=marked,
     )
 
 

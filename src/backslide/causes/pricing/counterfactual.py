@@ -127,9 +127,13 @@ class PricingBench:
         """
         if not self.reference_labels:
             return None
+        return (self.score_reference(frame).metric - self.base).scaled(self.own_noise)
+
+    @property
+    def own_noise(self) -> float:
+        """Times the noise of an effect on the reference rows that it has on the current ones, beside that of the reference."""
         rows = len(self.rows(self.case.current)) or self.case.current.sample.height
-        ratio = len(self.rows(self.case.reference)) / max(rows, 1)
-        return (self.score_reference(frame).metric - self.base).scaled(float(np.sqrt(1 + ratio)))
+        return float(np.sqrt(1 + len(self.rows(self.case.reference)) / max(rows, 1)))
 
     @property
     def current_labels(self) -> bool:
