@@ -15,10 +15,10 @@ ROLES = dict(scenarios.ROLES) | {"features": worlds.FEATURES}
 EASY = (pl.col("channel") == "web") | (pl.col("income") > 4500)
 
 
-def months(seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+def months(seed: int, rows: int = 6000) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Two months in which a quarter of the rows decides otherwise than the model expects, outside of what is easy."""
     rng = np.random.default_rng(seed)
-    return hard(scenarios.served(rng, 6000), rng), hard(scenarios.next_month(rng, rows=6000), rng)
+    return hard(scenarios.served(rng, rows), rng), hard(scenarios.next_month(rng, rows=rows), rng)
 
 
 def hard(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
@@ -127,3 +127,38 @@ def test_a_column_that_is_one_value_because_the_other_rows_are_lost_is_not_froze
     assert CauseKind.FROZEN_FEATURE not in kinds
     frozen = diagnosed(reference, current.with_columns(channel=pl.lit("phone")))
     assert CauseKind.FROZEN_FEATURE in [c.kind for c in (*frozen.causes, *frozen.harmless, *frozen.suspects)]
+
+
+def uneven(rows: pl.DataFrame, seed: int) -> pl.DataFrame:
+    """Days of which some have many times as many rows as others."""
+    rng = np.random.default_rng(seed)
+    days = rows["served_at"].dt.date()
+    weight = dict(zip(days.unique().sort(), np.exp(rng.normal(0, 0.7, days.n_unique())), strict=True))
+    kept = rng.random(rows.height) < np.array([min(weight[d] / 4, 1.0) for d in days])
+    return rows.filter(pl.Series(kept))
+
+
+@pytest.mark.parametrize("thinning", [False, True])
+def test_a_range_that_ends_at_once_is_lost_though_days_differ_and_one_that_thins_out_is_not(thinning):
+    reference, current = (uneven(m, seed) for seed, m in zip((7, 11), months(7, rows=20_000), strict=True))
+    income = current["income"].to_numpy()
+    # Towards the end the rows become fewer and fewer, as the days on which it is hot.
+    chance = np.clip((3200 - income) / 1600, 0, 1) if thinning else (income < 3200).astype(float)
+    left = current.filter(pl.Series(np.random.default_rng(9).random(current.height) < chance))
+    found = losses_in(diagnosed(reference, left))
+    assert [loss.features for loss in found] == ([] if thinning else [("income",)])
+    if not thinning:
+        assert float(found[0].segment.split()[-1]) == pytest.approx(3200, rel=0.01)
+
+
+def test_more_missing_values_are_a_trace_of_the_rows_that_were_lost():
+    rng = np.random.default_rng(10)
+    gaps = [
+        m.with_columns(income=pl.when(pl.Series(rng.random(m.height) < 0.3)).then(None).otherwise("income"))
+        for m in months(10)
+    ]
+    left = gaps[1].filter((pl.col("income") < 3000) | pl.col("income").is_null())
+    diagnosis = diagnosed(gaps[0], left)
+    (loss,) = losses_in(diagnosis)
+    assert loss.features == ("income",)
+    assert CauseKind.MISSING_VALUES not in {c.kind for c in (*diagnosis.causes, *diagnosis.harmless)}

@@ -85,7 +85,7 @@ def relation_turned_in_one_category(setting: Setting, rng: Rng) -> Incident | No
     level = None if column is None else _level(setting, rng, column)
     if level is None:
         return None
-    return _turned(setting, rng, column, f"{column} = {level}", lambda rows: (rows[column] == level).to_numpy())
+    return _turned(setting, rng, column, f"{column} = {level}", lambda rows: rows[column].eq_missing(level).to_numpy())
 
 
 @story("concept_drift", needs=_anything, portions=(ALL, "since-middle"), labels=True)
@@ -96,7 +96,9 @@ def relation_turned_above_a_limit(setting: Setting, rng: Rng) -> Incident | None
         return None
     limit, above = setting.rows[column].quantile(float(rng.uniform(0.4, 0.75))), bool(rng.random() < 0.7)
     words = f"{column} {'>' if above else '<='} {limit:.4g}"
-    return _turned(setting, rng, column, words, lambda rows: ((rows[column] > limit) == above).to_numpy())
+    return _turned(
+        setting, rng, column, words, lambda rows: ((rows[column] > limit) == above).fill_null(False).to_numpy()
+    )
 
 
 @story("concept_drift", needs=_anything, portions=(ALL,), labels=True)

@@ -50,6 +50,9 @@ from backslide.stats.metrics.metric import Metric
 
 T = TypeVar("T")
 
+LEFT_BY_LOSS = (CauseKind.FROZEN_FEATURE, CauseKind.MISSING_VALUES)
+"""Kinds that a column shows by itself where the rows with its other values are lost."""
+
 
 @dataclass(frozen=True)
 class Explanation:
@@ -191,22 +194,22 @@ def _with_suspects(found: Explanation, bench: PricingBench, tried: list[Fault], 
 
 def _with_traffic(found: Explanation, bench: PricingBench, known: list[Fault], scale: Scale) -> Explanation:
     """The explanation with rows that came several times or no longer, beside faults that are ``known``; a column that is one
-    value on every row because the rows with others are lost has no fault of its own."""
+    value on every row, or missing on more of them, because the rows with others are lost has no fault of its own."""
     features = {feature for fault in known for feature in fault.features}
-    frozen = {f for fault in known if fault.kind == CauseKind.FROZEN_FEATURE for f in fault.features}
+    left = {f for fault in known if fault.kind in LEFT_BY_LOSS for f in fault.features}
     copies, notes = _attempt("copies of rows", lambda: find_duplicated_rows(bench, features))
-    losses, more = _attempt("lost rows", lambda: find_lost_rows(bench, features - frozen, frozen))
+    losses, more = _attempt("lost rows", lambda: find_lost_rows(bench, features - left, left))
     changes, notes = (*copies, *losses), [*notes, *more]
     harmful = [change for change in changes if materiality.matters(change, scale)]
     harmless = [change for change in changes if not materiality.matters(change, scale)]
     lost = {feature for loss in losses for feature in loss.features}
-    own = [tuple(f for f in side if not _is_frozen_by(f, lost)) for side in (found.faults, found.harmless)]
+    own = [tuple(f for f in side if not _is_left_by(f, lost)) for side in (found.faults, found.harmless)]
     found = replace(found, faults=own[0], harmless=own[1])
     return replace(found, traffic=tuple(harmful), harmless_traffic=tuple(harmless), notes=(*found.notes, *notes))
 
 
-def _is_frozen_by(fault: Fault, lost: set[str]) -> bool:
-    return fault.kind == CauseKind.FROZEN_FEATURE and bool(lost & set(fault.features))
+def _is_left_by(fault: Fault, lost: set[str]) -> bool:
+    return fault.kind in LEFT_BY_LOSS and bool(lost & set(fault.features))
 
 
 def _unsettled(found: Explanation, scale: Scale) -> bool:

@@ -11,8 +11,8 @@ from backslide.engine.columns.pair import Pair
 
 SHARE, BEFORE = 0.002, 0.1
 """Share of the current rows with one value from which on they gather at it, and part of that share it may have had before."""
-LEAST_ATOMS, ALTERNATE = 3, 0.3
-"""Such values from which on they are read as one, and share of their rows, one after the other, that must differ."""
+LEAST_ATOMS, COME_BACK = 3, 3.0
+"""Such values from which on they are read as one, and how often each must come back after others, on average."""
 LEAST_ROWS = 0.01
 """Share of the current rows that must gather so."""
 
@@ -33,7 +33,11 @@ def new_atoms(pair: Pair) -> tuple[Mask, Mask] | None:
     new = values[before / max(len(known), 1) <= BEFORE * counts / len(cur)]
     rows = np.isin(ref, new), np.isin(cur, new)
     there = cur[rows[1]]
-    # One value is for other signatures, and so are values that stand still, by day or for a while.
-    if len(new) < LEAST_ATOMS or len(there) < LEAST_ROWS * len(cur) or np.mean(np.diff(there) != 0) < ALTERNATE:
+    # One value is for other signatures, and so are values that stand still, by day or for a while: they do not come back.
+    if (
+        len(new) < LEAST_ATOMS
+        or len(there) < LEAST_ROWS * len(cur)
+        or np.sum(np.diff(there) != 0) < COME_BACK * len(new)
+    ):
         return None
     return rows

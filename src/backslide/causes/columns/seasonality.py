@@ -29,6 +29,11 @@ def follows_calendar(case: Case, column: str) -> bool:
     return any(differ for _, differ in told) or all(pure == 1.0 for pure, _ in told)
 
 
+def told_by_day(pair: Pair | None, window: int, days: np.ndarray[tuple[int], np.dtype[np.int64]] | None) -> bool:
+    """Whether a column says the day rather than the row in one window (0 the reference); False where no days are known."""
+    return pair is not None and days is not None and _by_day(pair, window, days)[0] >= PURE
+
+
 def _by_day(pair: Pair, window: int, days: np.ndarray[tuple[int], np.dtype[np.int64]]) -> tuple[float, bool]:
     """How much of a column the day says, and whether days differ in it."""
     values, inverse = np.unique(days, return_inverse=True)

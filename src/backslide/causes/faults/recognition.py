@@ -9,7 +9,7 @@ import numpy as np
 
 from backslide.case import Case
 from backslide.causes.columns.edit import MIN_ROWS
-from backslide.causes.columns.seasonality import follows_calendar
+from backslide.causes.columns.seasonality import follows_calendar, told_by_day
 from backslide.causes.columns.time_of_day import ClockShift
 from backslide.causes.faults.base import Fault, Hypothesis
 from backslide.causes.faults.confinement import confine, usual_share
@@ -62,6 +62,8 @@ def find_faults(case: Case) -> list[Fault]:
 
 def _seasonal(case: Case, hypothesis: Hypothesis) -> bool:
     """Whether other values are what other days bring: a month that is new is no unseen category, and no fault of its days."""
+    if _no_more_told_by_day(case, hypothesis):
+        return False
     if set(hypothesis.features) <= time_columns(case) and not isinstance(
         hypothesis.params.get("conversion"), ClockShift
     ):
@@ -69,6 +71,17 @@ def _seasonal(case: Case, hypothesis: Hypothesis) -> bool:
     by_days = hypothesis.segment is not None and (case.problem.roles.timestamp or "") in columns_of(hypothesis.segment)
     suspect = by_days or hypothesis.kind in OF_OTHER_DAYS
     return suspect and all(follows_calendar(case, f) for f in hypothesis.features)
+
+
+def _no_more_told_by_day(case: Case, hypothesis: Hypothesis) -> bool:
+    """Whether its columns were told by the day and differ within days now: that is no day's doing."""
+    days = case.reference.blocks, case.current.blocks
+    if any(one is None for one in days):
+        return False
+    return all(
+        told_by_day(case.pairs.get(f), 0, days[0]) and not told_by_day(case.pairs.get(f), 1, days[1])
+        for f in hypothesis.features
+    )
 
 
 def find_all_faults(case: Case) -> list[Fault]:
@@ -86,7 +99,11 @@ def find_all_faults(case: Case) -> list[Fault]:
             frame = fault.repair(case, frame)
         taken = {feature for f in found for feature in f.features}
         suspects = found[0].suspects
-        more = [replace(f, suspects=suspects) for f in find_faults(case.repaired(frame)) if not taken & set(f.features)]
+        again = find_faults(case.repaired(frame))
+        still = {feature for f in again for feature in f.features}
+        # A value that only the values of a broken column spoke against is no default once these are back.
+        found = [f for f in found if f.kind != CauseKind.DEFAULT_VALUE or set(f.features) & still]
+        more = [replace(f, suspects=suspects) for f in again if not taken & set(f.features)]
         if not more:
             break
         found += more
@@ -115,7 +132,8 @@ def _with_marked(case: Case, found: list[Hypothesis]) -> list[Hypothesis]:
 
 def _beyond_the_mark(case: Case, marked: Hypothesis, found: list[Hypothesis]) -> bool:
     """Whether a fault that is read over all rows hits rows outside the mark too, the same one or any that can be undone or
-    leaves none out: a limit is met most often where values are high, and is one for all of them."""
+    leaves none out: a limit is met most often where values are high, and is one for all of them; and what is a new name in the
+    marked rows is an unseen value in the others."""
     own = [h for h in found if h.exact and _is_same(h, marked)]
     if not own:
         return False
@@ -130,7 +148,8 @@ def _beyond_the_mark(case: Case, marked: Hypothesis, found: list[Hypothesis]) ->
 def _is_same(one: Hypothesis, marked: Hypothesis) -> bool:
     if (one.reversible or one.rows.mean() >= ALL_ROWS) and set(one.features) & set(marked.features):
         return True
-    return (one.kind, one.features) == (marked.kind, marked.features)
+    renamed = marked.kind == CauseKind.CATEGORY_RECODE and one.kind == CauseKind.UNSEEN_CATEGORY
+    return (one.kind == marked.kind or renamed) and one.features == marked.features
 
 
 def _one_name_per_column(found: list[Hypothesis]) -> list[Hypothesis]:

@@ -39,7 +39,7 @@ BEYOND_CHANCE = 0.3
 NARROW = 3.0
 """Robust standard deviations of the ratio in the reference within which a ratio is the same."""
 WIDEST = 0.75
-"""Natural logarithm of the ratio's spread in the reference beyond which a ratio says nothing."""
+"""Natural logarithm of the ratio's spread in the reference beyond which only a ratio far beyond that spread says something."""
 ALIKE = 1.5
 """Times as far as in the reference that the ratio may be spread on the rows that do not fit."""
 LEAST_FACTOR = np.log(1.6)
@@ -170,11 +170,11 @@ def _ratio(pair: Pair, one: ColumnExpectation) -> Hypothesis | None:
         return None
     centre = float(np.median(usual))
     width = NARROW * _spread(usual)
-    if width > WIDEST:
-        return None
     values, foretold = pair.numbers[1], np.asarray(one.foretold, float)
     logs = _logs(values, foretold) - centre
     misfit = one.current & np.isfinite(logs)
+    if width > WIDEST and not (misfit.any() and abs(float(np.median(logs[misfit]))) > FAR * width):
+        return None
     for rows in (misfit, _far_off(logs, misfit, width)):
         whole = rows is misfit
         if rows.sum() < (max(LEAST_ROWS, AGREE * one.current.sum()) if whole else LEAST_ROWS):

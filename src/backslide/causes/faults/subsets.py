@@ -14,6 +14,7 @@ from backslide.causes.faults.base import Hypothesis, Remedy
 from backslide.causes.faults.contrasts import find_contrasts
 from backslide.causes.faults.markers import Marker
 from backslide.causes.faults.registry import all_signatures
+from backslide.causes.faults.signatures.default_value import DefaultValue
 from backslide.causes.faults.signatures.unit_change import UnitChange
 from backslide.causes.faults.subset_rules import MIN_ROWS, find_markers
 from backslide.contracts.cause import CauseKind
@@ -21,6 +22,8 @@ from backslide.contracts.containment import let_through
 from backslide.engine.columns.pair import Pair
 from backslide.stats.two_sample import ks, ks_limit
 
+TAINTS = 0.3
+"""Share of the rows that a fault must hit for its column to be no witness of what is natural in others."""
 SIMILAR = (0.5, 2.0)
 """Ratio of a marker's shares in both windows within which its own reference rows stand for the rows concerned."""
 
@@ -178,7 +181,7 @@ def read_signatures(case: Case) -> tuple[list[Hypothesis], Case]:
 
     A signature that fails on a column is noted in the case, never fatal.
     """
-    found: list[Hypothesis] = []
+    asked, found = case, list[Hypothesis]()
     for signature in all_signatures():
         try:
             recognised = list(signature.recognise(case))
@@ -188,8 +191,20 @@ def read_signatures(case: Case) -> tuple[list[Hypothesis], Case]:
             case.notes.append(f"signature {signature.kind} could not be read: {type(error).__name__}: {error}"[:200])
             continue
         found += recognised
-        case = case.suspecting(f for h in recognised if h.exact for f in h.features)
-    return found, case
+        case = case.suspecting(f for h in recognised if h.exact and h.rows.mean() >= TAINTS for f in h.features)
+    return [h for h in found if not _is_a_trace(asked, h, found)], case
+
+
+def _is_a_trace(case: Case, hypothesis: Hypothesis, found: list[Hypothesis]) -> bool:
+    """Whether a value is a default by the witness of broken columns alone: they speak against it where it is in its place."""
+    if hypothesis.kind != CauseKind.DEFAULT_VALUE:
+        return False
+    own = set(hypothesis.features)
+    broken = {f for h in found if h.exact and h.rows.mean() >= TAINTS for f in h.features if not own & set(h.features)}
+    if not broken:
+        return False
+    case = case.suspecting(broken)
+    return not any(any(DefaultValue().recognise_column(case, case.pairs[f])) for f in hypothesis.features)
 
 
 def _widen(hypothesis: Hypothesis, part: Case, marker: Marker) -> Hypothesis:

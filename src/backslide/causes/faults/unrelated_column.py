@@ -5,9 +5,9 @@ to see is the model's loss: in the reference it rises when rows exchange their v
 now it does not, since the values are those of other rows already.
 
 **Named** where that rise is gone on all rows, to within a third, and on the rows of no level of another column it is there, or
-turned round, as it is where a relation changed in the world; while other columns still tell what they told, as labels that say
-nothing would take it from all; and where putting values of rows beside onto the reference costs about what was lost. A relation
-that ended in the world looks the same, so it is suspected only.
+turned round, as it is where a relation changed in the world; while other columns still tell what they told, if they ever told a
+tenth as much, as labels that say nothing would take it from all; and where putting values of rows beside onto the reference
+costs about what was lost. A relation that ended in the world looks the same, so it is suspected only.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ NOTHING = 0.35
 LIMIT_Z = 2.0
 OTHERS_KEEP = 0.5
 """Share of what all other columns told that must be left."""
+OTHERS_TELL = 0.1
+"""Share of what the column told, under which the others told too little to be asked."""
 STAYED = 0.3
 """Distance that the column may have moved: values of other rows are distributed about as its own."""
 LEAST_ROWS = 200
@@ -100,31 +102,42 @@ def find_unrelated_columns(bench: PricingBench, known: Sequence[Fault]) -> list[
             one.z < TOLD_Z
             or one.column in taken
             or distance(bench.case.pairs[one.column]) > STAYED
-            or not _keep(others)
+            or not _keep(one, others)
         ):
             continue
-        hypothesis = _unrelated(bench, one)
+        hypothesis = _unrelated(bench, one, others)
         if hypothesis is not None:
             found.append(hypothesis)
     # Where several ended at once, none of them is a witness for the others.
     return [price(bench, Fault((found[0],)), list(known))] if len(found) == 1 else []
 
 
-def _keep(others: Sequence[_Worth]) -> bool:
-    """Whether the other columns tell about as much as they did."""
+def _keep(one: _Worth, others: Sequence[_Worth]) -> bool:
+    """Whether the other columns tell about as much as they did; or may, to within their errors, where they never told much beside
+    this one."""
     before = sum(other.mean for other in others)
-    return before > 0 and sum(float(np.nanmean(other.now)) for other in others) >= OTHERS_KEEP * before
+    now = sum(float(np.nanmean(other.now)) for other in others)
+    if before < OTHERS_TELL * one.mean:
+        now += WITNESS_Z * float(np.sqrt(sum(np.nanvar(other.now) / np.isfinite(other.now).sum() for other in others)))
+    return now >= OTHERS_KEEP * before
 
 
-def _unrelated(bench: PricingBench, one: _Worth) -> Hypothesis | None:
+def _unrelated(bench: PricingBench, one: _Worth, others: Sequence[_Worth]) -> Hypothesis | None:
     case = bench.case
+    witnesses = sum(other.mean for other in others) >= OTHERS_TELL * one.mean
+    label = bench.case.problem.roles.label or "label"
+    beside = (
+        "while the other columns tell what they told"
+        if witnesses
+        else f"and the others never told enough to say whether it or {label} holds the values of other rows"
+    )
     if not _tells_nothing(one) or _tells_somewhere(case, one):
         return None
     return Hypothesis(
         signature=ValuesOfRowsBeside(),
         features=(one.column,),
-        seen=f"{one.column} tells nothing of the outcome any more, while the other columns tell what they told: the model "
-        "answers as well with the values of any other rows",
+        seen=f"{one.column} tells nothing of the outcome any more, {beside}: the model answers as well with the values of any "
+        "other rows",
         undo=f"join {one.column} again on its own key",
         evidence=(evidence_of(case.pairs[one.column]),),
         exact=False,  # a relation that ended in the world looks the same

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from backslide.causes.faults.base import Fault
 from backslide.contracts.cause import Cause, CauseKind, Confidence
 from backslide.contracts.diagnosis import Verdict
@@ -20,6 +22,8 @@ WORSENS_Z = -3.0
 """Standard errors of loss and of the metric by which a repair that makes things worse disproves its fault."""
 AS_LOST = (0.7, 1.3)
 """Cost of doing an unspecific fault to the reference over what was lost, within which it may be what was done."""
+AS_LOST_Z = 1.64
+"""And standard errors of both that may lie between them."""
 MAY_Z = 1.0
 """Standard errors from which the price of a certain fault is worth a suspicion where no label can tell more."""
 LIKELY_Z = 1.64
@@ -102,7 +106,10 @@ def _costs_what_was_lost(fault: Fault, scale: Scale) -> bool:
     if done is None or scale.change is None or min(abs(done.z), abs(scale.change.z)) < GAIN_Z:
         return False
     cost, lost = scale.harm(done), scale.harm(scale.change)
-    return cost >= scale.min_effect and lost > 0 and AS_LOST[0] <= cost / lost <= AS_LOST[1]
+    if cost < scale.min_effect or lost <= 0:
+        return False
+    error = float(np.hypot(done.value / done.z, scale.change.value / scale.change.z))
+    return AS_LOST[0] <= cost / lost <= AS_LOST[1] or abs(cost - lost) <= AS_LOST_Z * error
 
 
 class PricedCause(Protocol):

@@ -3,9 +3,9 @@
 **Recognised** by counts for each day, against the reference's own. At most one of twenty rows of the segment that were to be
 expected came (levels of a column, one end of the range of a number, hours of the day), while the other rows came in their usual
 number and mix: so it was a loss, and not a shift from the one to the other, in which the rest takes the place of what is gone.
-Where days differ too much for that, hardly one row in a hundred of a level, as the mix of the others leads to expect. In the
-reference the segment came on four of five days and did not die out: seasons and campaigns end by degrees. Of several such
-segments, the largest is named.
+Where days differ too much for that, hardly one row in a hundred of a level, or of a range that ends at once, as the mix of the
+others leads to expect. In the reference the segment came on four of five days and did not die out: seasons and campaigns end by
+degrees. Of several such segments, the largest is named.
 
 **Repair** brings the segment back: its reference rows, as they were served and labelled then, stand in for those that did not
 come, with the weight that restores its usual share. The **injection** is the reference without them, and the price: it compares
@@ -58,13 +58,16 @@ VERY_MANY = 200
 AT_ONCE = 0.01
 """Share of them that may have come nevertheless."""
 ON_DAYS = 0.8
-"""Share of the reference's days on which the segment came."""
+"""Share of the reference's days on which the segment came, of those on which it would by chance."""
 LASTED = 0.6
 """Of its usual share of a day, what still came in the last quarter of the reference."""
 FELL = 0.75
 """Of their usual number, the other rows that came at least."""
 TAKEN_OVER = 0.5
 """Of what the rest would have grown by, had it taken the place of the segment, the share that it may have grown (logarithms)."""
+SHARP = 0.7
+"""Of the usual rate of the other ranges of a number, what the range next to the cut must show where days differ too much for
+counts."""
 MIXED = 0.3
 """Mean distance (of logarithms, 0.3 is a third) of the other levels from their usual numbers, beyond what they move within the
 reference."""
@@ -90,12 +93,12 @@ class _LostSegment:
 
 
 def find_lost_rows(
-    bench: PricingBench, leave_out: Iterable[str] = (), frozen: Collection[str] = ()
+    bench: PricingBench, leave_out: Iterable[str] = (), left: Collection[str] = ()
 ) -> list[TrafficChange]:
-    """The segment that stopped coming, with its price; ``leave_out``: columns that have a fault, ``frozen``: those with one value
-    now, of which only fewer rows a day say that the others are lost."""
+    """The segment that stopped coming, with its price; ``leave_out``: columns that have a fault, ``left``: those with one value
+    now, or none on more rows, of which only fewer rows a day say that the others are lost."""
     case = bench.case
-    loss = max(_losses(case, {*leave_out, *time_columns(case)}, frozen), key=lambda one: one.share, default=None)
+    loss = max(_losses(case, {*leave_out, *time_columns(case)}, left), key=lambda one: one.share, default=None)
     if loss is None:
         return []
     expected = loss.share / (1 - loss.share) * float((~loss.current).sum())
@@ -146,7 +149,7 @@ def _injection(bench: PricingBench, loss: _LostSegment) -> Effect | None:
     return as_current(bench, effect_between(bench, whole, without))
 
 
-def _losses(case: Case, leave_out: set[str], frozen: Collection[str]) -> Iterator[_LostSegment]:
+def _losses(case: Case, leave_out: set[str], left: Collection[str]) -> Iterator[_LostSegment]:
     """Segments of which hardly a row came, while the others came as usual."""
     if any(side.blocks is None or len(np.unique(side.blocks)) < LEAST_DAYS for side in case.sides):
         return
@@ -154,19 +157,22 @@ def _losses(case: Case, leave_out: set[str], frozen: Collection[str]) -> Iterato
         gone = _gone(case, levels.reference, levels.current, len(levels.texts))
         if gone.any():
             expression = levels.expression([int(i) for i in np.flatnonzero(gone)])
-            yield from _read(case, levels.column, expression, levels=levels.column not in frozen)
+            yield from _read(case, levels.column, expression, levels=levels.column not in left)
     for name, pair in case.pairs.items():
         if name not in leave_out and pair.numeric and not _has_levels(pair):
             yield from _lost_range(case, pair)
 
 
-def _read(case: Case, column: str, expression: str, *, levels: bool = False) -> Iterator[_LostSegment]:
-    """The loss as its expression selects it; nothing where that cannot be read."""
+def _read(
+    case: Case, column: str, expression: str, *, levels: bool = False, sharp: bool = False
+) -> Iterator[_LostSegment]:
+    """The loss as its expression selects it; nothing where that cannot be read. Of ``levels``, and of a ``sharp`` cut in whose
+    place no others came, the absence alone tells."""
     try:
         ref, cur = (holds(side.sample, expression).to_numpy() for side in case.sides)
     except pl.exceptions.PolarsError:
         return
-    if _is_loss(case, ref, cur, levels=levels):
+    if _is_loss(case, ref, cur, at_once=levels or (sharp and _others(case, ref, cur) <= _taken_over(ref))):
         yield _LostSegment(column, expression, ref, cur)
 
 
@@ -203,14 +209,17 @@ def _lost_range(case: Case, pair: Pair) -> Iterator[_LostSegment]:
         return
     edges = np.unique(np.quantile(pair.finite[0], np.arange(1, BINS) / BINS))
     codes = [np.where(np.isfinite(x), np.searchsorted(edges, x, "right"), -1) for x in (ref, cur)]
-    gone = _gone(case, codes[0], codes[1], len(edges) + 1)
+    gone = _gone(case, codes[0], codes[1], len(edges) + 1, in_order=True)
+    sharp = bool(gone.any()) and _cut_at_once(case, codes[0], codes[1], gone)
     low, high = (int(np.argmin(np.r_[run, False])) for run in (gone, gone[::-1]))
     if low:
         least = float(cur[codes[1] >= low].min(initial=np.inf))
-        yield from _read(case, pair.name, between(pair.name, None, _readable(ref[ref < least].max(), least)))
+        yield from _read(
+            case, pair.name, between(pair.name, None, _readable(ref[ref < least].max(), least)), sharp=sharp
+        )
     if high:
         most = float(cur[(codes[1] >= 0) & (codes[1] <= len(edges) - high)].max(initial=-np.inf))
-        yield from _read(case, pair.name, between(pair.name, _readable(most, ref[ref > most].min()), None))
+        yield from _read(case, pair.name, between(pair.name, _readable(most, ref[ref > most].min()), None), sharp=sharp)
 
 
 def _readable(below: float, cut: float) -> float:
@@ -219,11 +228,14 @@ def _readable(below: float, cut: float) -> float:
     return short if below < short <= cut else float(cut)
 
 
-def _gone(case: Case, ref: Codes, cur: Codes, cells: int) -> Mask:
-    """Levels of which hardly a row came, while the other levels came in their usual numbers (cells,); none where they did not."""
+def _gone(case: Case, ref: Codes, cur: Codes, cells: int, *, in_order: bool = False) -> Mask:
+    """Levels of which hardly a row came, while the other levels came in their usual numbers (cells,); none where they did not. Of
+    ranges ``in_order``, the one in which the cut lies keeps a part of its rows and is not asked."""
     came, expected = np.bincount(cur[cur >= 0], minlength=cells), _expected(case, ref, cells)
     gone = (came <= GONE * expected) & (expected >= LEAST_OF_A_LEVEL)
     others = ~gone & (expected >= LEAST_OF_A_LEVEL)
+    if in_order:
+        others &= ~_beside(gone)
     if not gone.any() or not others.any():
         return np.zeros(cells, bool)
     days = _days(case.reference)
@@ -232,6 +244,23 @@ def _gone(case: Case, ref: Codes, cur: Codes, cells: int) -> Mask:
     usual = _distance(halves[0][others], halves[1][others])
     moved = _distance(expected[others], came[others].astype(float))
     return gone if moved <= MIXED + usual else np.zeros(cells, bool)
+
+
+def _beside(gone: Mask) -> Mask:
+    """Ranges next to one that is gone (cells,)."""
+    return np.asarray(np.r_[gone[1:], False] | np.r_[False, gone[:-1]])
+
+
+def _cut_at_once(case: Case, ref: Codes, cur: Codes, gone: Mask) -> bool:
+    """Whether the ranges next to the cut came as often as the others: where the world moves on, they thin out towards the end."""
+    came = np.bincount(cur[cur >= 0], minlength=len(gone)).astype(float)
+    expected = _expected(case, ref, len(gone))
+    within = ~gone & ~_beside(gone) & (expected >= LEAST_OF_A_LEVEL)
+    near = within & _beside(gone | _beside(gone))
+    if not near.any():
+        return False
+    rates = came / np.maximum(expected, 1e-9)
+    return bool(rates[near].min() >= SHARP * np.median(rates[within]))
 
 
 def _expected(case: Case, ref: Codes, cells: int) -> Floats:
@@ -257,28 +286,38 @@ def _distance(expected: Floats, came: Floats) -> float:
     return float(np.average(np.abs(logs - np.average(logs, weights=expected + 1)), weights=expected + 1))
 
 
-def _is_loss(case: Case, ref: Mask, cur: Mask, *, levels: bool) -> bool:
+def _is_loss(case: Case, ref: Mask, cur: Mask, *, at_once: bool) -> bool:
     """Whether hardly a row of a steady segment came, and the others as usual."""
     share, expected = float(ref.mean()), float(ref.sum()) * _days_as_many(case)
     if not LEAST_SHARE <= share <= MOST_SHARE or expected < LEAST_ROWS or cur.sum() > GONE * expected:
         return False
-    if not (_others_as_usual(case, ref, cur, share) or (levels and _stopped_at_once(ref, cur))):
+    if not (_others_as_usual(case, ref, cur) or (at_once and _stopped_at_once(ref, cur))):
         return False
     days, index = np.unique(_days(case.reference), return_inverse=True)
-    shares = np.bincount(index, ref) / np.bincount(index)
+    rows = np.bincount(index)
+    shares = np.bincount(index, ref) / rows
     late = shares[-max(len(days) // 4, 1) :]
-    return bool((shares > 0).mean() >= ON_DAYS and late.mean() >= LASTED * shares.mean())
+    by_chance = float((1 - (1 - share) ** rows).mean())  # a day of few rows may have none of it
+    return bool((shares > 0).mean() >= ON_DAYS * by_chance and late.mean() >= LASTED * shares.mean())
 
 
-def _others_as_usual(case: Case, ref: Mask, cur: Mask, share: float) -> bool:
+def _others_as_usual(case: Case, ref: Mask, cur: Mask) -> bool:
     """Whether about as many other rows came for each day as in the reference, and none took the place of the segment."""
-    others = float((~cur).sum()) / (float((~ref).sum()) * _days_as_many(case))
-    taken_over = -TAKEN_OVER * np.log(1 - share)
     by_day = [
         np.unique(_days(side)[~rows], return_counts=True)[1] for side, rows in zip(case.sides, (ref, cur), strict=True)
     ]
     error = np.sqrt(sum(counts.var() / counts.mean() ** 2 / len(counts) for counts in by_day))
-    return bool(np.log(FELL) <= np.log(others) <= taken_over and SURE * error <= taken_over)
+    return bool(np.log(FELL) <= _others(case, ref, cur) <= _taken_over(ref) and SURE * error <= _taken_over(ref))
+
+
+def _others(case: Case, ref: Mask, cur: Mask) -> float:
+    """Logarithm of how many times as many other rows came for each day as in the reference."""
+    return float(np.log((~cur).sum() / ((~ref).sum() * _days_as_many(case))))
+
+
+def _taken_over(ref: Mask) -> float:
+    """By how much the others may have grown so that they did not take the place of the segment."""
+    return float(-TAKEN_OVER * np.log(1 - ref.mean()))
 
 
 def _stopped_at_once(ref: Mask, cur: Mask) -> bool:

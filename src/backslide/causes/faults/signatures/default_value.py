@@ -1,11 +1,11 @@
 """A default stands in for real values on part of the rows.
 
-**Recognised** when one value's share rises by 2 points and six standard errors while the other values keep their proportions
-to each other, and the rows that carry it do not look like rows that would have it. A value that was there before must also
-appear where the other columns speak against it, as natural growth of a group leaves those rows alone; or be one of fifty numbers
-and more that became three times as frequent on scattered rows while its neighbours did not. A new number far outside of all that
-there were needs no steady rest, which may drift. Where other values rose as well it is a rounding, other codes or other rows, and
-no default.
+**Recognised** when one value's share rises by 2 points and six standard errors while the other values keep their proportions to
+each other, and the rows that carry it do not look like rows that would have it. A value that was there before must also appear
+where the other columns speak against it, as natural growth of a group leaves those rows alone; or take the place of missing
+values too; or be one of fifty numbers and more that became three times as frequent on scattered rows while its neighbours did
+not. A new number far outside of all that there were needs no steady rest, which may drift. Where other values rose as well it
+is a rounding, other codes or other rows, and no default.
 
 **Repair** draws the replaced values from the other columns; the price comes from the **injection**: the value put on the same
 share of reference rows.
@@ -54,6 +54,8 @@ FEW = 30
 STRETCHES = 5
 RANGE_OF_NOISE = 2.33
 """Standard deviations between the largest and the smallest of five normal draws, on average."""
+GAPS, GAPS_LEFT = 0.1, 0.75
+"""Share of rows without a value before, and how many of them may be left, from which on one value took their place."""
 UNNATURAL = 0.6
 """Share of the filled-in rate that must also appear where the other columns speak against the value."""
 
@@ -73,11 +75,13 @@ class DefaultValue(LostValues):
         text = _find_rise(pair)
         if text is None:
             return
-        before, after = (float(np.mean(t[t != MISSING] == text)) for t in pair.texts)
+        before, after = (side.get(text, 0) / sum(side.values()) for side in _levels(pair))
         rate = (after - before) / max(1 - before, 1e-9)
         foreign = before < NEW_SHARE and rate >= FOREIGN_SHARE and _is_far_off(pair, text, rate)
         alone = foreign or _stands_out(pair, text, rate)
-        if not (alone or _rest_unchanged(pair, text, rate)) or not _unnatural(case, pair, text, rate):
+        if not (alone or _rest_unchanged(pair, text, rate)):
+            return
+        if not _fills_gaps(pair, text) and not _unnatural(case, pair, text, rate):
             return
         if after - before <= AHEAD * _usual_range(pair, text):
             return
@@ -103,15 +107,24 @@ class DefaultValue(LostValues):
 
 
 @once
+def _levels(pair: Pair) -> tuple[dict[str, int], dict[str, int]]:
+    """How often each value comes in both windows; none at all is one of them, where the reference often has none."""
+    if pair.missing[0].mean() < GAPS:
+        return pair.levels
+    ref, cur = ({**side, MISSING: int(gone.sum())} for side, gone in zip(pair.levels, pair.missing, strict=True))
+    return ref, cur
+
+
+@once
 def _find_rise(pair: Pair) -> str | None:
     """The value whose share rose most, if it rose materially and several other values remain."""
     if pair.identifier or (pair.numeric and pair.largest_share < MIN_RISE):
         return None
-    ref, cur = pair.levels
+    ref, cur = _levels(pair)
     n_ref, n_cur = sum(ref.values()), sum(cur.values())
-    if min(n_ref, n_cur) < edit.MIN_ROWS:
+    if min(n_ref, n_cur) < edit.MIN_ROWS or not cur.keys() - {MISSING}:
         return None
-    text = max(cur, key=lambda level: cur[level] / n_cur - ref.get(level, 0) / n_ref)
+    text = max(cur.keys() - {MISSING}, key=lambda level: cur[level] / n_cur - ref.get(level, 0) / n_ref)
     rise = cur[text] / n_cur - ref.get(text, 0) / n_ref
     others = sum(1 for level in cur if level != text)
     if rise < MIN_RISE or proportion_z(ref.get(text, 0), n_ref, cur[text], n_cur) < MIN_Z or others < 2:
@@ -145,8 +158,9 @@ def _rest_unchanged(pair: Pair, text: str, rate: float) -> bool:
         if ks_p_value(distance, len(rest[0]), len(rest[1])) > 1e-4 or distance < 0.15 * rate:
             return True
         return is_usual(distance, ks_limit(len(rest[0]), len(rest[1])), pair.usual_drift)
-    levels = [level for level in pair.levels[0] if level != text]
-    counts = [np.array([side.get(level, 0) for level in levels], float) for side in pair.levels]
+    both = _levels(pair)
+    levels = [level for level in both[0] if level != text]
+    counts = [np.array([side.get(level, 0) for level in levels], float) for side in both]
     if min(c.sum() for c in counts) < 30:
         return False
     variation = float(np.abs(counts[0] / counts[0].sum() - counts[1] / counts[1].sum()).sum() / 2)
@@ -154,6 +168,16 @@ def _rest_unchanged(pair: Pair, text: str, rate: float) -> bool:
         return True
     noise = ks_limit(counts[0].sum(), counts[1].sum()) * len(levels) ** 0.5 / 2
     return is_usual(variation, noise, pair.usual_drift)
+
+
+def _fills_gaps(pair: Pair, text: str) -> bool:
+    """Whether many rows had no value before, and as many fewer have none now as more have this one: what grows by nature does not
+    take the place of what is unknown."""
+    gone, left = (float(missing.mean()) for missing in pair.missing)
+    if gone < GAPS or left > GAPS_LEFT * gone:
+        return False
+    before, after = (float((texts == text).mean()) for texts in pair.texts)
+    return after - before >= gone - left
 
 
 def _is_far_off(pair: Pair, text: str, rate: float) -> bool:

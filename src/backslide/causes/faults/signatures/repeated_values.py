@@ -41,6 +41,9 @@ LEAST_RUNS = 20
 """Runs for each category that there must be: fewer, and the rows are grouped by it."""
 IN_RUNS = 0.25
 """Of the runs of three that chance would make of so many repetitions, how many tell that runs come."""
+FREQUENT, NEW, MOSTLY = 0.01, 5.0, 0.5
+"""Share of the rows that one number has, times as often as before, and share of the repetitions that are of such numbers, from
+which on it is they that became frequent, and not rows that repeat the one before."""
 MOST_COLUMNS = 0.34
 """Share of the columns that may repeat themselves: more, and rows are sorted or sent again."""
 
@@ -72,6 +75,8 @@ class RepeatedValues(ColumnSignature):
         if pair.numeric and now <= AS_SORTED * (1 - len(counts[0]) / len(pair.reference)):
             return  # as often as if rows were sorted by the column, or grouped by what it is of
         rows = np.concatenate([[False], _same(values)])
+        if pair.numeric and _of_frequent_values(pair, rows):
+            return  # gathered at a few values, they come one after the other by themselves
         if not pair.numeric and (~rows).sum() < LEAST_RUNS * len(counts[1]):
             return
         yield self.hypothesis(
@@ -122,6 +127,15 @@ def _share_of_rows(values: Floats, repeated: float) -> float:
     if runs >= IN_RUNS * repeated**2:
         return repeated
     return float((1 - np.sqrt(max(1 - 4 * repeated, 0.0))) / 2)
+
+
+def _of_frequent_values(pair: Pair, repeated: NDArray[np.bool_]) -> bool:
+    """Whether most repetitions are of numbers that many rows have, where few had them: they were rounded or put in bins."""
+    distinct, place, counts = np.unique(pair.numbers[1], return_inverse=True, return_counts=True)
+    before = np.searchsorted(pair.finite[0], distinct, "right") - np.searchsorted(pair.finite[0], distinct, "left")
+    shares = counts / len(pair.numbers[1]), before / max(len(pair.finite[0]), 1)
+    became = (shares[0] >= FREQUENT) & (shares[0] >= NEW * shares[1])
+    return bool(became[place][repeated].mean() >= MOSTLY)
 
 
 def _values(pair: Pair) -> tuple[Floats, Floats]:

@@ -41,11 +41,14 @@ MOST_LEFT = 0.7
 """The same where no more are left than the rounding leaves of the reference's."""
 REMAINS = 0.15
 """Share of what moved that may remain once the reference is rounded too."""
-MOST_BINS, BIN_ROWS, VALUES_A_BIN = 20, 0.005, 10
-"""Bins that need no more proof: values left at most, least share of rows of each, and values of the reference for each."""
+MOST_BINS, BIN_ROWS, VALUES_A_BIN, VALUES_AN_EVEN_BIN = 20, 0.005, 10, 5
+"""Bins that need no more proof: values left at most, least share of rows of each, and values of the reference for each; fewer
+of them where the bins lie equally far apart."""
+COARSER = 1.8
+"""Times as far apart as the reference's values that bins must lie to need no more proof."""
 MIN_BINS = 5
 """Fewer values that are left fit any distribution."""
-STRAY_ROWS, MOST_STRAY, FEW_OF = 0.002, 0.02, 0.5
+STRAY_ROWS, MOST_STRAY, FEW_OF = 0.002, 0.05, 0.5
 """Share of the rows under which a value is a stray one, of all rows that may have one, and part of the distinct values left."""
 LAST_BITS = 1e-9
 """Relative difference up to which rounded values are equal."""
@@ -133,13 +136,23 @@ def _rounding(pair: Pair) -> Rounding | None:
 
 def _bins_alone(ref: Floats, cur: Floats, grid: Rounding) -> bool:
     """Whether so few of so many values are left, each on many rows, that no drift of the distribution speaks against bins."""
-    if not 0 < len(grid.levels) <= MOST_BINS or len(np.unique(thinned(ref, cur)[0])) < VALUES_A_BIN * len(grid.levels):
+    even = _evenly_coarser(ref, np.array(grid.levels))
+    least = (VALUES_AN_EVEN_BIN if even else VALUES_A_BIN) * len(grid.levels)
+    if not 0 < len(grid.levels) <= MOST_BINS or len(np.unique(thinned(ref, cur)[0])) < least:
         return False
     span = ref[-1] - ref[0]
     if cur[0] < ref[0] - span or cur[-1] > ref[-1] + span:
         return False
     rows = np.unique(cur, return_counts=True)[1]
-    return bool(rows.min() >= BIN_ROWS * len(cur)) or evenly_spaced(np.array(grid.levels)) is not None
+    return even or bool(rows.min() >= BIN_ROWS * len(cur))
+
+
+def _evenly_coarser(ref: Floats, levels: Floats) -> bool:
+    """Whether all levels are equally far apart, and farther than the reference's values among them: what is cut off at one end
+    keeps its steps."""
+    step = evenly_spaced(levels) if len(levels) > 1 else None
+    among = np.unique(ref[(ref >= levels[0]) & (ref <= levels[-1])]) if step is not None else ref[:0]
+    return step is not None and len(among) > 1 and step >= COARSER * float(np.median(np.diff(among)))
 
 
 def _fewer(ref: Floats, cur: Floats, grid: Rounding) -> bool:

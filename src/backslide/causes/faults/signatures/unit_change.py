@@ -83,6 +83,8 @@ LEAST_FACTOR = 1.5
 """Of a scale that is read against the rows beside, which the season moved as well."""
 HALF = 0.5
 """Share of the rows with one value, twice as many as before, from which on the values are gone and not converted."""
+FEW = 40
+"""Values that are not zero from which on they are read alone."""
 FEWER = 0.1
 """Distinct values left, as a share of those of as many reference rows, under which they were gathered in bins, not converted."""
 
@@ -160,7 +162,23 @@ class UnitChange(ColumnSignature):
 @once
 def of_values(pair: Pair) -> Conversion | MonotoneMap | Offset | Affine | None:
     """The conversion of all values that explains the most, the more specific first."""
-    return convert(pair) or find_curve(pair) or find_offset(pair) or find_affine(pair)
+    return convert(pair) or _of_what_is_not_zero(pair) or find_curve(pair) or find_offset(pair) or find_affine(pair)
+
+
+def _of_what_is_not_zero(pair: Pair) -> Conversion | None:
+    """The factor between the steps of the other values, where most are zero: it leaves those, and so the column hardly moves."""
+    if not pair.numeric or min(map(len, pair.finite)) < edit.MIN_ROWS:
+        return None
+    ref, cur = (values[values != 0] for values in pair.finite)
+    shares = [1 - len(rest) / len(every) for rest, every in zip((ref, cur), pair.finite, strict=True)]
+    if min(shares) < HALF or min(len(ref), len(cur)) < FEW or abs(shares[0] - shares[1]) > MIN_KS:
+        return None
+    moved = ks(ref, cur)
+    by_steps = _factor_of_steps(ref, cur, moved, pair.usual_drift) if moved > MIN_KS else None
+    if by_steps is None or not ks_p_value(moved, len(ref), len(cur)) <= 1e-6:
+        return None
+    known = [replace(c, lattice=True) for c in CONVERSIONS if c.offset == 0 and _agree(c, by_steps)]
+    return min(known, key=lambda c: abs(np.log(c.factor / by_steps.factor)), default=by_steps)
 
 
 def _converted(

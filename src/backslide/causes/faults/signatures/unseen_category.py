@@ -1,7 +1,8 @@
 """Categories appeared that the reference never held, and no old ones vanished for them.
 
 **Recognised** when unseen categories make up at least 1 % of the rows, more than the reference's own share of categories seen
-only once lets expect (Good and Turing), by five standard errors, and one of them alone makes up half a percent.
+only once lets expect (Good and Turing), by five standard errors, and one of them alone makes up half a percent. Where the later
+half of the reference holds categories that the earlier one did not, new ones are its growth up to three times that share.
 
 **Repair** draws the categories from the other columns; the price comes from the **injection**: the unseen category put on the
 same share of reference rows.
@@ -27,6 +28,8 @@ from backslide.playbook.base import Scenario
 MIN_SHARE = 0.01
 MIN_SINGLE = 0.005
 MIN_Z = 5.0
+TIMES_AS_GROWN = 3.0
+"""Times the share of new values in the later half of the reference up to which they are growth."""
 
 
 class UnseenCategory(LostValues):
@@ -44,10 +47,14 @@ class UnseenCategory(LostValues):
             return
         share = sum(unseen.values()) / n_cur
         # Good-Turing: the share of new values to be expected is that of the values met once.
-        natural = sum(1 for count in ref.values() if count == 1) / n_ref
+        natural = max(sum(1 for count in ref.values() if count == 1) / n_ref, _grown(pair))
         error = np.sqrt(max(share * (1 - share), 1e-9) / n_cur + max(natural, 1 / n_ref) / n_ref)
         by_count = sorted(unseen, key=lambda level: -unseen[level])
-        if share < MIN_SHARE or (share - natural) / error < MIN_Z or unseen[by_count[0]] / n_cur < MIN_SINGLE:
+        if (
+            share < max(MIN_SHARE, TIMES_AS_GROWN * _grown(pair))
+            or (share - natural) / error < MIN_Z
+            or unseen[by_count[0]] / n_cur < MIN_SINGLE
+        ):
             return
         shown = say.listed([repr(level) for level in by_count])
         yield self.hypothesis(
@@ -69,3 +76,16 @@ class UnseenCategory(LostValues):
             rng,
             "channel",
         )
+
+
+def _grown(pair: Pair) -> float:
+    """Share of the known rows of the reference's later half, in days, with values that its earlier half never held."""
+    if pair.days is None or len(pair.days) != len(pair.reference):
+        return 0.0
+    known = ~pair.missing[0]
+    days, (codes, _) = pair.days[known], pair.codes[1]
+    late = days > np.median(days)
+    codes = codes[known]
+    if min(late.sum(), (~late).sum()) < edit.MIN_ROWS:
+        return 0.0
+    return float((~np.isin(codes[late], codes[~late])).mean())
