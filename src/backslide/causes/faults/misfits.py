@@ -77,6 +77,9 @@ MOST_JOINED = 4
 """Columns of one join that are asked about without each other."""
 MOST_READ = 6
 """Columns whose rows are read one by one, those that fit least."""
+NEARLY_ALL, WIDTHS_APART = 0.9, 2.0
+"""Share of the rows that one factor must explain, and widths of usual ratios (three deviations each) that it must be away from 1,
+for a column to be wrong whatever it costs."""
 FAR_SHARE = 0.8
 """Share of the rows of a fault whose numbers must lie far from all that there were for it to be certain."""
 SHOWN = 2
@@ -122,8 +125,15 @@ def find_row_faults(bench: PricingBench, known: Sequence[Fault], scale: Scale) -
 
 
 def _is_far_off(case: Case, group: Sequence[Hypothesis]) -> bool:
-    """Whether the rows hold numbers that lie far from all that the reference held: these are wrong, whatever they cost."""
-    return all(float(far_rows(case.pairs[h.features[0]])[h.rows].mean()) >= FAR_SHARE for h in group)
+    """Whether the rows hold numbers that lie far from all that the reference held, or nearly all of them are off by one factor,
+    many times as far as the others leave open: these are wrong, whatever they cost."""
+
+    def by_one_factor(h: Hypothesis) -> bool:
+        return bool(h.rows.mean() >= NEARLY_ALL) and float(h.params.get("apart", 0.0)) >= WIDTHS_APART
+
+    return all(
+        by_one_factor(h) or float(far_rows(case.pairs[h.features[0]])[h.rows].mean()) >= FAR_SHARE for h in group
+    )
 
 
 def _columns_of(known: Sequence[Fault]) -> frozenset[str]:

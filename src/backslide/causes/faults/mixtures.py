@@ -22,16 +22,16 @@ from backslide.causes.columns.monotone_transforms import MonotoneMap, curves_for
 from backslide.causes.columns.remainder import is_explained
 from backslide.causes.columns.resolution import EQUAL, frequent_levels, ks_of_rounded, levels_of, on_levels
 from backslide.causes.faults.base import Hypothesis, Remedy
+from backslide.causes.faults.conditional_density import ConditionalDensity
 from backslide.causes.faults.markers import describe
 from backslide.causes.faults.signatures.unit_change import of_values
 from backslide.causes.faults.subsets import within
+from backslide.causes.faults.value_maps import find_value_map
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
-from backslide.engine.columns.design_matrix import make_design
 from backslide.engine.columns.pair import Pair
-from backslide.stats.drift.boosting import regress
 from backslide.stats.metrics.metric import Floats
-from backslide.stats.two_sample import KS_LIMIT_1_PERCENT, ks, ks_limit, ks_p_value
+from backslide.stats.two_sample import KS_LIMIT_1_PERCENT, distinct_of_sorted, ks, ks_limit, ks_p_value
 
 Mask = NDArray[np.bool_]
 
@@ -39,6 +39,8 @@ MIN_MOVED = 0.03
 """Distance that the column must have moved over all rows."""
 MIN_MOVED_BY_CURVE = 0.6
 """Distance from which on a logarithm or a root of part of the rows is no drift."""
+FOR_A_CURVE = 20
+"""Values of the reference from which on a curve through them says something: 1 is e to the power of 0."""
 SLOPE_STEP = 1e-6
 MIN_PART = 0.04
 """Smallest share of rows that is told from the tail of the others."""
@@ -55,7 +57,6 @@ BETTER = 0.5
 """Of what a conversion of all rows leaves unexplained, how much one of a part may leave to take its place."""
 BY_CHANCE = 0.05
 GRID = 240
-DENSITY_BINS = 60
 FREE_STEP = 0.1
 FREE_FACTORS = np.arange(0.3, 5.0, FREE_STEP)
 """Natural logarithms of the factors that are tried where no known unit explains: from a third more up to 150 times."""
@@ -115,8 +116,17 @@ def recognise_mixtures(case: Case, taken: set[str]) -> list[Hypothesis]:
     moved.sort(key=lambda item: -item[0])
     swaps = list(_find_swaps(case, [pair for _, pair in moved[:MAX_COLUMNS]]))
     claimed = {feature for h in swaps for feature in h.features}
-    found = [*swaps, *(h for _, pair in moved if pair.name not in claimed for h in _find_conversion(case, pair))]
+    found = [*swaps, *(h for _, pair in moved if pair.name not in claimed for h in _of_column(case, pair))]
     return [told for h in found for told in _describe(case, h)]
+
+
+def _of_column(case: Case, pair: Pair) -> Iterator[Hypothesis]:
+    """A map of the values by what they are before a conversion of some rows, whatever they are."""
+    by_value = find_value_map(case, pair)
+    if by_value is not None:
+        yield by_value
+    else:
+        yield from _find_conversion(case, pair)
 
 
 def _describe(case: Case, hypothesis: Hypothesis) -> list[Hypothesis]:
@@ -163,7 +173,8 @@ def _find_conversion(case: Case, pair: Pair) -> Iterator[Hypothesis]:
     ref, cur = pair.finite
     moved = pair.moved
     step = EQUAL * max(float(np.abs(cur).max()), 1e-300)
-    maps: list[Conversion | MonotoneMap] = [*CONVERSIONS, OPPOSITE, *_by_levels(ref, cur), *curves_for(ref)]
+    curves = curves_for(ref) if len(distinct_of_sorted(ref)) >= FOR_A_CURVE else []
+    maps: list[Conversion | MonotoneMap] = [*CONVERSIONS, OPPOSITE, *_by_levels(ref, cur), *curves]
     fits = [(c, _fit(*(np.round(v / step) for v in (ref, np.sort(c.apply(ref)), cur)))) for c in maps]
     good = [(c, f) for c, f in fits if _good(f, moved, len(ref), len(cur), _room(c, pair))]
     free = None if good else _free_factor(ref, cur)
@@ -181,7 +192,7 @@ def _find_conversion(case: Case, pair: Pair) -> Iterator[Hypothesis]:
     good = [(c, f) for c, f in good if not _explained_by_all(pair, f.left)]
     if not good:
         return
-    before = _Conditional(case, pair)
+    before = ConditionalDensity(case, pair)
     for conversion, fit in sorted(good, key=cost)[:3]:
         rows = _rows(before, pair, conversion, fit.part)
         values = pair.numbers[1].copy()
@@ -282,7 +293,7 @@ def _by_levels(ref: Floats, cur: Floats) -> list[Conversion]:
 OPPOSITE = Conversion(-1.0, 0.0, "the opposite sign")
 
 
-def _rows(before: _Conditional, pair: Pair, conversion: Conversion | MonotoneMap, part: float) -> Mask:
+def _rows(before: ConditionalDensity, pair: Pair, conversion: Conversion | MonotoneMap, part: float) -> Mask:
     """Rows likelier with the map than without, given the other columns (n_cur,)."""
     x = pair.numbers[1]
     known = np.isfinite(x)
@@ -307,50 +318,6 @@ def _log_slope(conversion: Conversion | MonotoneMap, x: Floats) -> Floats:
         return np.asarray(np.log(np.abs(conversion.undo(x + step) - conversion.undo(x - step)) / (2 * step)))
 
 
-class _Conditional:
-    """Density of a column given the others, as the reference has it: the rank regressed, its residual's histogram."""
-
-    def __init__(self, case: Case, pair: Pair) -> None:
-        self.sorted = pair.finite[0]
-        n = len(self.sorted)
-        edges = np.unique(np.quantile(self.sorted, np.linspace(0, 1, DENSITY_BINS + 1)))
-        self.edges = edges
-        counts = np.histogram(self.sorted, edges)[0] + 0.5
-        self.density = counts / counts.sum() / np.diff(edges)
-        reach = max(float(edges[-1] - edges[0]), 1e-300)
-        self.outside = 0.5 / n / reach
-        design = make_design(case.pairs.values(), leave_out={pair.name, *case.suspects})
-        self.centre: Floats | None = None
-        ref = pair.numbers[0]
-        finite = np.isfinite(ref)
-        if design.columns and finite.sum() >= edit.MIN_ROWS:
-            reference, current = design.windows(case.pairs)
-            x_ref = reference[finite]
-            rank = self.rank(ref[finite])
-            half = case.rng("halves " + pair.name).random(len(rank)) < 0.5
-            model = regress(x_ref[half], rank[half], design.categorical, rounds=40)
-            residual = rank[~half] - model.predict(x_ref[~half])
-            counts, self.steps = np.histogram(residual, np.linspace(-1.2, 1.2, 49))
-            smooth = np.convolve(counts + 0.2, [0.25, 0.5, 0.25], "same")
-            self.residual = np.log(smooth / smooth.sum())
-            self.centre = np.asarray(model.predict(current))
-
-    def rank(self, values: Floats) -> Floats:
-        """Rank among the reference's values (0 to 1)."""
-        return np.asarray(np.searchsorted(self.sorted, values) / max(len(self.sorted), 1))
-
-    def log_density(self, values: Floats) -> Floats:
-        """Of each current row's value (n_cur,)."""
-        place = np.searchsorted(self.edges, values, side="right") - 1
-        inside = (values >= self.edges[0]) & (values <= self.edges[-1])
-        density = np.where(inside, self.density[np.clip(place, 0, len(self.density) - 1)], self.outside)
-        found = np.log(density)
-        if self.centre is not None:
-            step = np.searchsorted(self.steps, self.rank(values) - self.centre, side="right") - 1
-            found = found + self.residual[np.clip(step, 0, len(self.residual) - 1)]
-        return np.asarray(found)
-
-
 def _find_swaps(case: Case, pairs: list[Pair]) -> Iterator[Hypothesis]:
     """Two columns that exchanged their values on the same part of the rows."""
     for one, other in combinations(pairs, 2):
@@ -364,7 +331,7 @@ def _find_swaps(case: Case, pairs: list[Pair]) -> Iterator[Hypothesis]:
             continue
         part = (fits[0].part + fits[1].part) / 2
         x_1, x_2 = one.numbers[1], other.numbers[1]
-        d_1, d_2 = _Conditional(case, one), _Conditional(case, other)
+        d_1, d_2 = ConditionalDensity(case, one), ConditionalDensity(case, other)
         without = d_1.log_density(x_1) + d_2.log_density(x_2) + np.log1p(-part)
         rows = np.asarray(d_1.log_density(x_2) + d_2.log_density(x_1) + np.log(part) > without)
         rows &= np.isfinite(x_1) & np.isfinite(x_2)

@@ -8,7 +8,7 @@ consecutive weeks. The answer takes the place of an unrecognised fault when undo
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -92,13 +92,13 @@ def read_rows(case: Case, one: ColumnExpectation) -> Hypothesis | None:
     pair = case.pairs[one.column]
     if not pair.numeric or one.current.sum() < LEAST_ROWS:
         return None
-    return (
-        _one_value(pair, one)
-        or _difference(pair, one)
-        or _ratio(pair, one)
-        or read_scale(pair, one)
-        or read_noise(case, one)
-    )
+    return _one_value(pair, one) or _by_a_number(pair, one) or read_scale(pair, one) or read_noise(case, one)
+
+
+def _by_a_number(pair: Pair, one: ColumnExpectation) -> Hypothesis | None:
+    """A constant or a factor: the one that explains more rows, for on a few rows that are alike a factor is a constant."""
+    found = [read for read in (_difference(pair, one), _ratio(pair, one)) if read is not None]
+    return max(found, key=lambda read: int(read.rows.sum()), default=None)
 
 
 def _one_value(pair: Pair, one: ColumnExpectation) -> Hypothesis | None:
@@ -232,7 +232,8 @@ def _factor(pair: Pair, rows: Mask, logs: Floats, width: float) -> Hypothesis | 
         return None
     factor = factor or _nearest_factor(middle) or float(np.exp(middle))
     times = f"{say.number(factor, 3)} times" if factor > 1 else f"1/{say.number(1 / factor, 3)} of"
-    return _hypothesis(pair, near, CauseKind.UNIT_CHANGE, np.full(len(logs), factor), f"{times} what it should be")
+    read = _hypothesis(pair, near, CauseKind.UNIT_CHANGE, np.full(len(logs), factor), f"{times} what it should be")
+    return replace(read, params={"apart": abs(middle) / max(width, 1e-12)})
 
 
 def _shown_factor(pair: Pair, rows: Mask, middle: float) -> float | None:

@@ -4,7 +4,8 @@
 one cause: the reference with as much normal noise added is distributed as the current values are, and hangs together with the
 other columns as the current values do. A column without partners shows it when its values left the lattice they were recorded
 on (whole numbers became fractions). Where only some values left it, to ever different places and by more than a step, those
-are the rows.
+are the rows. Where the world moved as well, values off the lattice are noisy if they jump about from row to row, where they
+followed each other before, or lie beyond an end at which they ended abruptly.
 
 **Natural drift** that widens a column keeps its order, and with it its rank correlations; a mixture with other rows changes
 the other columns too, and leaves the values within their groups as wide as they were.
@@ -23,6 +24,7 @@ import polars as pl
 from backslide.case import Case
 from backslide.causes.columns import edit
 from backslide.causes.columns.association import Dependence, dependence
+from backslide.causes.columns.jitter import jitter_deviation
 from backslide.causes.columns.resolution import is_on_step, on_step, step_of
 from backslide.causes.faults.base import Hypothesis, scenario_with
 from backslide.causes.faults.column_signature import ColumnSignature
@@ -76,18 +78,14 @@ class AddedNoise(ColumnSignature):
 
     def recognise_column(self, case: Case, pair: Pair) -> Iterable[Hypothesis]:
         """At most one hypothesis: all values are noisier, or the rows whose values left the lattice."""
-        extra = _extra(pair)
-        if extra is None:
-            off = _off_lattice(pair)
-            extra = None if off is None else _deviation_off(pair, off)
-            if off is not None and extra is not None:
-                yield self.noisier(pair, extra, off, f" on {say.percent(float(off.mean()))} of the rows")
-            return
-        noisy = pair.numbers[0] + extra * case.rng(f"noise {pair.name}").standard_normal(len(pair.reference))
-        if not _fits(pair, noisy) or not _in_every_group(case, pair, extra):
-            return
-        if _left_lattice(pair) or _over_both_ends(pair, extra) or _looser(dependence(case), pair, noisy):
+        extra = _of_all(case, pair)
+        if extra is not None:
             yield self.noisier(pair, extra, np.isfinite(pair.numbers[1]))
+            return
+        off = _off_lattice(pair)
+        extra = None if off is None else _deviation_off(pair, off) or jitter_deviation(case, pair)
+        if off is not None and extra is not None:
+            yield self.noisier(pair, extra, off, f" on {say.percent(float(off.mean()))} of the rows")
 
     def noisier(self, pair: Pair, extra: float, rows: edit.Mask, where: str = "") -> Hypothesis:
         """That as much noise, as one standard deviation, was added to ``rows`` (n_cur,), in words ``where``."""
@@ -118,6 +116,18 @@ class AddedNoise(ColumnSignature):
         return scenario_with(
             lambda frame: frame.with_columns(pl.col("age") + rng.normal(0, 60, frame.height)), rng, "age"
         )
+
+
+def _of_all(case: Case, pair: Pair) -> float | None:
+    """Standard deviation of the noise on all values; None where it does not explain how they moved."""
+    extra = _extra(pair)
+    if extra is None:
+        return None
+    noisy = pair.numbers[0] + extra * case.rng(f"noise {pair.name}").standard_normal(len(pair.reference))
+    if not _fits(pair, noisy) or not _in_every_group(case, pair, extra):
+        return None
+    proven = _left_lattice(pair) or _over_both_ends(pair, extra) or _looser(dependence(case), pair, noisy)
+    return extra if proven else None
 
 
 def _spread(values: Floats) -> float:

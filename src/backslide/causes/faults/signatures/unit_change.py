@@ -75,6 +75,8 @@ MOSTLY = 0.9
 """Share of the values that must come back so."""
 ON_LATTICE = 0.02
 """Steps by which a scaled lattice may miss the other one."""
+ROUND = 0.002
+"""Part of a step by which it may miss a round number."""
 SAME_STEP = 0.1
 """Logarithm of the ratio of two steps up to which they are one."""
 SAME_FACTOR = 0.005
@@ -177,7 +179,12 @@ def _of_what_is_not_zero(pair: Pair) -> Conversion | None:
     by_steps = _factor_of_steps(ref, cur, moved, pair.usual_drift) if moved > MIN_KS else None
     if by_steps is None or not ks_p_value(moved, len(ref), len(cur)) <= 1e-6:
         return None
-    known = [replace(c, lattice=True) for c in CONVERSIONS if c.offset == 0 and _agree(c, by_steps)]
+    return _known(by_steps)
+
+
+def _known(by_steps: Conversion) -> Conversion:
+    """The conversion that people know by this factor, where there is one."""
+    known = [replace(c, lattice=True) for c in CONVERSIONS if c.offset == 0 and c.factor > 0 and _agree(c, by_steps)]
     return min(known, key=lambda c: abs(np.log(c.factor / by_steps.factor)), default=by_steps)
 
 
@@ -240,7 +247,7 @@ def convert(pair: Pair) -> Conversion | None:
         )
         return replace(likely, lattice=by_steps is not None or same_levels(likely.undo, ref, cur))
     return (
-        by_steps
+        (None if by_steps is None else _known(by_steps))
         or _unknown_scale(ref, cur, at_ref, at_cur, moved, pair.usual_drift)
         or (_brought_back(ref, cur) if moved >= ELSEWHERE else None)
     )
@@ -335,7 +342,8 @@ def _factor_of_steps(ref: Floats, cur: Floats, moved: float, drift: float) -> Co
     if abs(np.log(steps[1] / steps[0])) < SAME_STEP:
         return None
     conversion = _unknown(steps[1] / steps[0], lattice=True)
-    return conversion if _explains(conversion, ref, cur, moved, drift) else None
+    odd = _is_round(steps[0]) and not _is_round(steps[1]) and _comes_back(ref, cur / conversion.factor)
+    return conversion if odd or _explains(conversion, ref, cur, moved, drift) else None
 
 
 def _factor_of_lattices(ref: Floats, cur: Floats) -> Conversion | None:
@@ -346,9 +354,20 @@ def _factor_of_lattices(ref: Floats, cur: Floats) -> Conversion | None:
         return None
     factor = scaled / step
     off = (moved_phase - factor * phase) / scaled
-    back, room = cur / factor, ROOM * float(ref[-1] - ref[0])
-    inside = float(((back >= ref[0] - room) & (back <= ref[-1] + room)).mean())
-    return _unknown(factor, lattice=True) if abs(off - round(off)) <= ON_LATTICE and inside >= MOSTLY else None
+    matches = abs(off - round(off)) <= ON_LATTICE and _comes_back(ref, cur / factor)
+    return _unknown(factor, lattice=True) if matches else None
+
+
+def _comes_back(ref: Floats, back: Floats) -> bool:
+    """Whether most values are back among the former ones, or near them: it may be another season."""
+    room = ROOM * float(ref[-1] - ref[0])
+    return float(((back >= ref[0] - room) & (back <= ref[-1] + room)).mean()) >= MOSTLY
+
+
+def _is_round(step: float) -> bool:
+    """Whether people record in such steps: 1, 2, 2.5 or 5 times a power of ten; a drift takes no column off them."""
+    digits = step / 10 ** np.floor(np.log10(step) + 1e-9)
+    return bool(np.min(np.abs(digits / np.array([1, 2, 2.5, 5, 10]) - 1)) < ROUND)
 
 
 def _step(values: Floats) -> float | None:
