@@ -186,3 +186,44 @@ def test_what_was_lost_is_compared_within_the_errors_of_both(cost, error, may_be
     fault: Any = SimpleNamespace(injection_effect=effect(-cost, error))
     scale = Scale(METRICS["accuracy"], effect(-0.07, 0.012), 0.01)
     assert _costs_what_was_lost(fault, scale) == may_be_it
+
+
+def test_two_columns_are_zero_together_though_one_of_them_often_is_by_nature():
+    rng = np.random.default_rng(43)
+
+    def flights() -> dict[str, np.ndarray]:
+        on_ground = rng.random(3000) < 0.4
+        height = np.where(on_ground, 0, np.round(rng.gamma(2, 900, 3000), -1))
+        phase = np.where(on_ground & (rng.random(3000) < 0.9), "runway", "air")
+        return {"height": height, "speed": np.round(rng.normal(160, 25, 3000)), "phase": phase}
+
+    reference, now = table(44, 0, **flights()), flights()
+    hit = rng.random(3000) < 0.45
+    lost = {name: np.where(hit, 0, now[name]) for name in ("height", "speed")}
+    found = [(kind, features) for kind, features, _ in faults_of(reference, table(46, 30, **(now | lost)))]
+    assert (CauseKind.DEFAULT_VALUE, {"height", "speed"}) in found
+
+
+def test_a_column_that_holds_one_value_a_day_has_no_new_names():
+    """Rare values never come first in a day, so that none of them is seen any more."""
+    rng = np.random.default_rng(48)
+    shares = [0.35, 0.3, 0.25, 0.05, 0.05]
+    before, now = (rng.choice(["a", "b", "c", "rare", "rarer"], 3000, p=shares) for _ in range(2))
+    reference, current = table(49, 0, race=before, x=noise(50)), table(51, 30, race=now, x=noise(52))
+    day = current["at"].dt.date()
+    often = current.with_columns(day=day).filter(~pl.col("race").is_in(["rare", "rarer"]))
+    held = dict(often.group_by("day").agg(pl.col("race").first()).iter_rows())
+    stuck = current.with_columns(race=pl.Series([held[d] for d in day]))
+    assert kinds(faults_of(reference, stuck), "race") == {CauseKind.FROZEN_FEATURE}
+
+
+def test_a_campaign_that_grows_among_those_without_one_is_no_default():
+    rng = np.random.default_rng(53)
+
+    def codes(summer: float) -> list[str | None]:
+        some = rng.choice(["gift", "friend", "winter"], 3000, p=[0.5, 0.3, 0.2])
+        rest = np.where(rng.random(3000) < 0.6, None, some)
+        return np.where((rest == None) & (rng.random(3000) < summer), "summer", rest).tolist()  # noqa: E711
+
+    reference, current = table(54, 0, promo=codes(0.1), x=noise(55)), table(56, 30, promo=codes(0.5), x=noise(57))
+    assert kinds(faults_of(reference, current), "promo") == set()

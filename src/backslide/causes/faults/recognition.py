@@ -36,7 +36,7 @@ REACHES = 0.1
 """Share of the rows hit that lie outside a mark from which on it is no mark of them."""
 LOST_TOGETHER = (CauseKind.DEFAULT_VALUE, CauseKind.MISSING_VALUES)
 TOGETHER = 0.9
-"""Rows of both over rows of either from which on two columns lost their values together."""
+"""Share of the rows of either, but for usual ones, that both must have for two columns to have lost their values together."""
 MOST_OF = 0.5
 """Share of rows without a value from which on nothing else is read in a column."""
 MOST_ROUNDS = 2
@@ -56,7 +56,7 @@ def find_faults(case: Case) -> list[Fault]:
         return []
     found, case = read_signatures(case)
     found = [h for h in _with_marked(case, found) if not _seasonal(case, h)]
-    named = _lost_together(_one_name_per_column(found))
+    named = _lost_together(case, _one_name_per_column(found))
     return _by_mechanism([confine(case, h) for h in named], case.suspects)
 
 
@@ -159,9 +159,13 @@ def _one_name_per_column(found: list[Hypothesis]) -> list[Hypothesis]:
     """
     taken: dict[str, tuple[CauseKind, str]] = {}
     kept: list[Hypothesis] = []
-    for hypothesis in sorted(
-        found, key=lambda h: (not h.exact, not h.exact and len(h.features) == 1, h.kind.precedence)
-    ):
+    still = {
+        f
+        for h in found
+        if h.exact and h.kind == CauseKind.FROZEN_FEATURE and _on_all_known(found, h)
+        for f in h.features
+    }
+    for hypothesis in sorted(found, key=lambda h: _precedence(h, still)):
         own = (hypothesis.kind, hypothesis.mechanism or "+".join(hypothesis.features))
         if any(other.features == hypothesis.features and _same_rows(other, hypothesis) for other in kept):
             continue  # read twice, by its mark and as a mixture: undone once
@@ -172,24 +176,45 @@ def _one_name_per_column(found: list[Hypothesis]) -> list[Hypothesis]:
     return kept
 
 
-def _lost_together(found: list[Hypothesis]) -> list[Hypothesis]:
+def _precedence(hypothesis: Hypothesis, still: set[str]) -> tuple[bool, bool, int]:
+    """What goes first: the certain before the rest, then the more specific kind; that a column stands still on all of its rows
+    explains whichever values are frequent now, and which no longer come."""
+    stands = hypothesis.kind == CauseKind.FROZEN_FEATURE and set(hypothesis.features) <= still
+    unsure = not hypothesis.exact
+    return unsure, unsure and len(hypothesis.features) == 1, -1 if stands else hypothesis.kind.precedence
+
+
+def _on_all_known(found: list[Hypothesis], frozen: Hypothesis) -> bool:
+    """Whether a column stands still on nearly all rows on which it has a value."""
+    gone = [
+        h.rows
+        for h in found
+        if h.kind == CauseKind.MISSING_VALUES and h.features == frozen.features and h.segment is None
+    ]
+    known = ~np.logical_or.reduce(gone) if gone else np.ones(len(frozen.rows), bool)
+    return bool((frozen.rows & known).sum() >= ALL_ROWS * known.sum())
+
+
+def _lost_together(case: Case, found: list[Hypothesis]) -> list[Hypothesis]:
     """Columns that lost their values on the very same rows, not all of them, lost them by one mechanism."""
     made: list[Hypothesis] = []
     for hypothesis in found:
-        same = next((h for h in made if _is_lost_with(h, hypothesis)), None)
+        same = next((h for h in made if _is_lost_with(case, h, hypothesis)), None)
         mechanism = "" if same is None else same.mechanism or "+".join(same.features)
         made.append(hypothesis if same is None else replace(hypothesis, mechanism=mechanism))
     return made
 
 
-def _is_lost_with(one: Hypothesis, other: Hypothesis) -> bool:
+def _is_lost_with(case: Case, one: Hypothesis, other: Hypothesis) -> bool:
+    """Whether both are lost on the same rows, but for those on which one of them holds that value by nature."""
     if one.kind != other.kind or one.kind not in LOST_TOGETHER or not (one.exact and other.exact):
         return False
-    either = float((one.rows | other.rows).mean())
-    return (
-        one.segment == other.segment
-        and either < ALL_ROWS
-        and float((one.rows & other.rows).mean()) >= TOGETHER * either
+    if one.segment != other.segment or (one.rows | other.rows).mean() >= ALL_ROWS:
+        return False
+    both = one.rows & other.rows
+    return all(
+        h.rows.sum() - usual_share(case, h) * (~both).sum() - both.sum() <= (1 - TOGETHER) * both.sum()
+        for h in (one, other)
     )
 
 

@@ -23,7 +23,7 @@ from backslide.engine.columns.pair import Pair
 from backslide.stats.two_sample import ks, ks_limit
 
 TAINTS = 0.3
-"""Share of the rows that a fault must hit for its column to be no witness of what is natural in others."""
+"""Share of the rows that a default must hit for its column to be no witness of what is natural in others."""
 SIMILAR = (0.5, 2.0)
 """Ratio of a marker's shares in both windows within which its own reference rows stand for the rows concerned."""
 
@@ -191,8 +191,14 @@ def read_signatures(case: Case) -> tuple[list[Hypothesis], Case]:
             case.notes.append(f"signature {signature.kind} could not be read: {type(error).__name__}: {error}"[:200])
             continue
         found += recognised
-        case = case.suspecting(f for h in recognised if h.exact and h.rows.mean() >= TAINTS for f in h.features)
+        case = case.suspecting(f for h in recognised if _taints(h) for f in h.features)
     return [h for h in found if not _is_a_trace(asked, h, found)], case
+
+
+def _taints(hypothesis: Hypothesis) -> bool:
+    """Whether a column is no witness any more: a default on few rows leaves what the others say."""
+    few = hypothesis.kind == CauseKind.DEFAULT_VALUE and hypothesis.rows.mean() < TAINTS
+    return hypothesis.exact and not few
 
 
 def _is_a_trace(case: Case, hypothesis: Hypothesis, found: list[Hypothesis]) -> bool:
@@ -200,7 +206,7 @@ def _is_a_trace(case: Case, hypothesis: Hypothesis, found: list[Hypothesis]) -> 
     if hypothesis.kind != CauseKind.DEFAULT_VALUE:
         return False
     own = set(hypothesis.features)
-    broken = {f for h in found if h.exact and h.rows.mean() >= TAINTS for f in h.features if not own & set(h.features)}
+    broken = {f for h in found if _taints(h) for f in h.features if not own & set(h.features)}
     if not broken:
         return False
     case = case.suspecting(broken)

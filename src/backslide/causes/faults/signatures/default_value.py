@@ -54,8 +54,9 @@ FEW = 30
 STRETCHES = 5
 RANGE_OF_NOISE = 2.33
 """Standard deviations between the largest and the smallest of five normal draws, on average."""
-GAPS, GAPS_LEFT = 0.1, 0.75
-"""Share of rows without a value before, and how many of them may be left, from which on one value took their place."""
+GAPS, GAPS_LEFT, NO_GAPS, OTHERS = 0.1, 0.75, 0.1, 0.02
+"""Share of rows without a value before; how many of these may be left where one value took their place and that of others, and
+where it took theirs alone; and share of the rows with other values that tells which it was."""
 UNNATURAL = 0.6
 """Share of the filled-in rate that must also appear where the other columns speak against the value."""
 
@@ -171,13 +172,17 @@ def _rest_unchanged(pair: Pair, text: str, rate: float) -> bool:
 
 
 def _fills_gaps(pair: Pair, text: str) -> bool:
-    """Whether many rows had no value before, and as many fewer have none now as more have this one: what grows by nature does not
-    take the place of what is unknown."""
+    """Whether many rows had no value before, and this one took the place of nearly all gaps, or of gaps and other values alike.
+
+    A group that grows among those to whom the column does not apply leaves the other values as many as they were.
+    """
     gone, left = (float(missing.mean()) for missing in pair.missing)
     if gone < GAPS or left > GAPS_LEFT * gone:
         return False
     before, after = (float((texts == text).mean()) for texts in pair.texts)
-    return after - before >= gone - left
+    others = 1 - gone - before, 1 - left - after
+    alike = others[0] >= OTHERS and others[1] <= others[0] * np.sqrt(left / gone)
+    return after - before >= gone - left and bool(alike or left <= NO_GAPS * gone)
 
 
 def _is_far_off(pair: Pair, text: str, rate: float) -> bool:
