@@ -188,3 +188,18 @@ def test_a_fault_that_cost_the_whole_is_priced_in_the_whole_where_only_a_part_is
     assert (first.kind, first.features) == (CauseKind.UNIT_CHANGE, ("income",))
     truth = worlds.accuracy(scenario.current) - worlds.accuracy(current)
     assert first.points.low <= truth <= first.points.high
+
+
+@pytest.mark.parametrize(
+    ("kind", "share", "change", "named"),
+    [
+        (CauseKind.UNSEEN_CATEGORY, 0.1, 0.08, False),
+        (CauseKind.UNSEEN_CATEGORY, 0.1, -0.08, True),
+        (CauseKind.UNSEEN_CATEGORY, 0.5, 0.08, True),
+        (CauseKind.MISSING_VALUES, 0.1, 0.08, True),
+    ],
+)
+def test_some_new_categories_are_growth_where_the_metric_rose(kind, share, change, named):
+    hypothesis: Any = SimpleNamespace(kind=kind, rows=np.arange(1000) < share * 1000)
+    fault = Fault((hypothesis,), share=effect(-0.03, 0.005))
+    assert materiality.matters(fault, Scale(ACCURACY, effect(change, 0.01), 0.01)) == named

@@ -46,6 +46,8 @@ UNPRICED_ROWS = 0.05
 """Share of the rows that a fault must hit to be named though nothing can price it."""
 BY_THE_WORLD = (CauseKind.UNSEEN_CATEGORY, CauseKind.MISSING_VALUES)
 """Kinds that come with growth as well, so that they are named by their price alone."""
+FEW_NEW = 0.2
+"""Share of the rows with new categories up to which they are growth where the metric rose for certain."""
 ONLY_BY_PRICE = (
     CauseKind.UNRECOGNISED_FAULT,
     CauseKind.COVARIATE_SHIFT,
@@ -131,16 +133,20 @@ def matters(fault: PricedCause, scale: Scale) -> bool:
     points = fault.points
     if points is None:
         return False
+    rose = scale.change is not None and scale.change.clear and scale.harm(scale.change) < 0
     if points.clear and scale.harm(points) >= MATERIAL * scale.min_effect:
-        return True
+        return not (rose and isinstance(fault, Fault) and _may_be_growth(fault))
     if not fault.exact or scale.harm(points) < scale.min_effect:
         return False
     if scale.change is None:
         return abs(points.z) >= MAY_Z
-    rose = scale.change.clear and scale.harm(scale.change) < 0
     # Where the metric fell for certain, what is certainly wrong and likely cost something is the first to look at.
     known = _fell(scale) and isinstance(fault, Fault) and fault.kind not in BY_THE_WORLD and not _help(fault, scale)
     return not rose and abs(points.z) >= (MAY_Z if known else LIKELY_Z)
+
+
+def _may_be_growth(fault: Fault) -> bool:
+    return fault.kind == CauseKind.UNSEEN_CATEGORY and float(fault.rows.mean()) < FEW_NEW
 
 
 def _help(fault: Fault, scale: Scale) -> bool:
