@@ -6,11 +6,11 @@ ten (percent, milli, kilo), time (60, 3600, 24, 7, 12, 52, 365), lengths, weight
 
 **Natural drift looks alike.** The mean shift of a lognormal column *is* a scale change. So known factors under 5 without an
 offset are named only when undoing them brings points back. So are degrees on another scale that overlap with the former ones,
-and conversions that bring values from elsewhere back among the former ones, where they are distributed otherwise. A factor
-that is no known unit is named only when it is larger than 5, or when the values themselves show it: the step in which they are
-recorded was scaled (whole numbers that all became multiples of 1.93, or degrees whose lattice does not pass through zero), or a
-column of few values came back to those very values. What only its price can tell is left where the column moved no further than
-its season leads to expect.
+and conversions that bring values from elsewhere back among the former ones, where they are distributed otherwise. A factor that
+is no known unit is named only when it is larger than 5, or when the values themselves show it: the step in which they are
+recorded was scaled (whole numbers that all became multiples of 1.93, whatever became of their distribution, or degrees whose
+lattice does not pass through zero), or a column of few values came back to those very values. What only its price can tell is
+left where the column moved no further than its season leads to expect.
 A constant offset of no known unit is named only when the values show it so, or when undoing it brings points back. Another scale
 and origin together (standardised values, values between 0 and 1) are named when the scale is five times another, and the map is
 one that a scaler fitted on the reference gives.
@@ -18,7 +18,8 @@ one that a scaler fitted on the reference gives.
 **Recognised as well**: a logarithm, a root or their opposite (log, log1p, sqrt, square, exp), where the map leaves nothing to
 explain; and columns that tell the time, shifted by whole hours, weekdays or months, on their circle or, also on a part of the
 rows, against the clock of the rows (another time zone, another first day of the week). A shift by one hour alone may be daylight
-saving: named only when undoing it brings points back.
+saving: named only when undoing it brings points back. And large values alone, changed by what they are: thousands read as
+decimals, or an integer that overflowed.
 
 **Repair** applies the inverse map; **injection** applies the map to the reference.
 """
