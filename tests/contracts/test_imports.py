@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+
+from backslide.contracts.imports import NEWEST_SCIPY
 
 
 def outcome(script: str) -> str:
@@ -76,3 +79,31 @@ def test_commands_import_shap_without_what_it_draws_with():
     script += "from backslide.playbook.explain.shap_values import import_shap\n"
     script += "import sys; import_shap().TreeExplainer; print('matplotlib' in sys.modules)"
     assert outcome(script) == "False"
+
+
+DOCUMENTED = """
+from backslide.contracts.imports import claim_process, undocumented
+{claim}
+with undocumented():
+    from scipy import stats
+print("Kolmogorov" in (stats.ks_2samp.__doc__ or ""), end=" ")
+from scipy import signal
+print("Parameters" in (signal.coherence.__doc__ or ""), round(float(stats.ks_2samp([1, 2], [3, 4]).statistic), 1))
+"""
+
+
+def test_a_process_of_ours_imports_scipy_without_docstrings_and_only_in_the_block():
+    assert outcome(DOCUMENTED.format(claim="claim_process()")) == "False True 1.0"
+
+
+def test_a_process_of_somebody_else_imports_scipy_with_docstrings():
+    assert outcome(DOCUMENTED.format(claim="")) == "True True 1.0"
+
+
+def test_the_version_of_scipy_that_is_tested_is_one_that_was_tried():
+    assert tuple(map(int, version("scipy").split(".")[:2])) <= NEWEST_SCIPY
+
+
+def test_scipy_that_is_newer_than_what_was_tried_is_imported_as_it_comes():
+    newer = DOCUMENTED.format(claim="claim_process(); from backslide.contracts import imports; imports.NEWEST_SCIPY = (1, 0)")
+    assert outcome(newer) == "True True 1.0"

@@ -16,7 +16,7 @@ from backslide.cli.memory import bounded_memory
 from backslide.cli.output import Files, note, progress, publish
 from backslide.contracts.config import Settings
 from backslide.contracts.diagnosis import Diagnosis
-from backslide.contracts.imports import heavy_imports
+from backslide.contracts.imports import heavy_imports, undocumented
 from backslide.playbook.workers.pool import workers
 
 
@@ -55,7 +55,7 @@ def run(name: str, config: Path, files: Files, *, quiet: bool, paths: Sequence[s
     settings = Settings.load(config)
     options |= {key: _from_base(options[key], settings.base) for key in paths}
     with bounded_memory(settings.engine.max_memory), _workers(name, settings, options):
-        with heavy_imports():  # after the quick refusals
+        with heavy_imports(), undocumented():  # after the quick refusals
             job = getattr(import_module(f"backslide.jobs.{name}"), name)
         with progress(quiet=quiet) as report_progress:
             answer = job(settings=settings, progress=report_progress, **options)

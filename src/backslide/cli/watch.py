@@ -14,7 +14,7 @@ from backslide.cli.memory import bounded_memory
 from backslide.cli.options import Config, HtmlFolder, JsonFile, Quiet, option
 from backslide.cli.output import Files, note, progress, publish
 from backslide.contracts.errors import BackslideError, ConfigError, StoreError
-from backslide.contracts.imports import heavy_imports
+from backslide.contracts.imports import heavy_imports, undocumented
 from backslide.contracts.moments import parse_moment
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _look(database: Database, settings: Settings, files: Files, wish: Wish, paus
 
 
 def _once(database: Database, settings: Settings, files: Files, wish: Wish, *, quiet: bool) -> int:
-    with heavy_imports():
+    with heavy_imports(), undocumented():
         from backslide.jobs.watch import settings_key, watch
 
     book = database.book(settings.model.name, settings_key(settings))

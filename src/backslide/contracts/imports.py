@@ -10,7 +10,8 @@ from __future__ import annotations
 import gc
 import sys
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +22,10 @@ _OURS: list[bool] = []
 MANY_MODULES = 100
 """Modules from which on what was imported is set aside for good. What else the process holds by then is set aside with it: a
 process that calls command after command could not afford that each time."""
+
+NEWEST_SCIPY = (1, 17)
+"""The newest minor version of SciPy that was imported without docstrings in trials (the oldest: 1.13); a newer one is imported as it
+comes."""
 
 
 @contextmanager
@@ -58,3 +63,32 @@ def without(*packages: str) -> Iterator[None]:
         for package in absent:
             with suppress(KeyError):
                 del sys.modules[package]
+
+
+@contextmanager
+def undocumented() -> Iterator[None]:
+    """In a process of ours, SciPy is imported in this block without its docstrings.
+
+    It takes those of 500 functions apart and writes them anew, each time it is imported: an eighth of what importing it with pandas
+    and scikit-learn takes, for help that no command prints. A process of somebody else's imports the whole.
+    """
+    parser = _docstring_parser() if _OURS and "scipy.stats" not in sys.modules else None
+    if parser is None:
+        yield
+        return
+    whole = parser._parse
+    parser._parse = lambda _: None
+    try:
+        yield
+    finally:
+        parser._parse = whole
+
+
+def _docstring_parser() -> Any:
+    """The class of SciPy that reads docstrings; None where there is none, or a newer one than was tried."""
+    with suppress(Exception):  # private, and only a matter of time saved
+        version = import_module("scipy").__version__.split(".")
+        if (int(version[0]), int(version[1])) <= NEWEST_SCIPY:
+            parser = import_module("scipy._lib._docscrape").NumpyDocString
+            return parser if callable(parser._parse) else None
+    return None

@@ -13,7 +13,7 @@ import threading
 from contextlib import suppress
 from typing import BinaryIO
 
-from backslide.contracts.imports import claim_process, heavy_imports
+from backslide.contracts.imports import claim_process, heavy_imports, undocumented
 from backslide.playbook.workers.pipe import receive, send
 
 
@@ -39,7 +39,7 @@ def _read(requests: BinaryIO, inbox: queue.SimpleQueue[bytes]) -> None:
 
 def _work(inbox: queue.SimpleQueue[bytes], replies: BinaryIO) -> None:
     claim_process()
-    with heavy_imports():
+    with heavy_imports(), undocumented():
         from backslide.models.user_code import Limits, limit_calls
         from backslide.playbook.explain.shap_values import import_shap
         from backslide.playbook.registry import all_checks
