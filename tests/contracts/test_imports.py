@@ -105,5 +105,7 @@ def test_the_version_of_scipy_that_is_tested_is_one_that_was_tried():
 
 
 def test_scipy_that_is_newer_than_what_was_tried_is_imported_as_it_comes():
-    newer = DOCUMENTED.format(claim="claim_process(); from backslide.contracts import imports; imports.NEWEST_SCIPY = (1, 0)")
+    newer = DOCUMENTED.format(
+        claim="claim_process(); from backslide.contracts import imports; imports.NEWEST_SCIPY = (1, 0)"
+    )
     assert outcome(newer) == "True True 1.0"

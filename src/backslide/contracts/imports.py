@@ -24,8 +24,8 @@ MANY_MODULES = 100
 process that calls command after command could not afford that each time."""
 
 NEWEST_SCIPY = (1, 17)
-"""The newest minor version of SciPy that was imported without docstrings in trials (the oldest: 1.13); a newer one is imported as it
-comes."""
+"""The newest minor version of SciPy that was imported without docstrings in trials (the oldest: 1.13); a newer one comes as it
+is."""
 
 
 @contextmanager
@@ -69,7 +69,7 @@ def without(*packages: str) -> Iterator[None]:
 def undocumented() -> Iterator[None]:
     """In a process of ours, SciPy is imported in this block without its docstrings.
 
-    It takes those of 500 functions apart and writes them anew, each time it is imported: an eighth of what importing it with pandas
+    It takes those of 500 functions apart and writes them anew whenever it is imported: an eighth of what importing it with pandas
     and scikit-learn takes, for help that no command prints. A process of somebody else's imports the whole.
     """
     parser = _docstring_parser() if _OURS and "scipy.stats" not in sys.modules else None
