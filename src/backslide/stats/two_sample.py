@@ -63,6 +63,12 @@ def distinct_of_sorted(values: Floats) -> Floats:
     return np.asarray(values[np.append(True, values[1:] != values[:-1])], float) if len(values) else values
 
 
+def runs_of_sorted(values: Floats) -> NDArray[np.int64]:
+    """Rows of each distinct value of a sorted array without NaN, in ascending order of the values."""
+    first = np.flatnonzero(np.append(True, values[1:] != values[:-1])) if len(values) else np.empty(0, np.int64)
+    return np.diff(np.append(first, len(values)))
+
+
 def chi_squared(reference: ArrayLike, current: ArrayLike) -> tuple[float, float, float]:
     """Chi-squared test of two count vectors on the same categories: (Cramer's V, p-value, statistic).
 
@@ -138,14 +144,17 @@ def holm(p_values: ArrayLike) -> Floats:
 
 def ranks(values: Floats) -> NDArray[np.float64]:
     """Mid-ranks of values without NaN, scaled to (0, 1)."""
-    if not len(values):
-        return np.empty(0)
+    return mid_places(values) / max(len(values), 1)
+
+
+def mid_places(values: Floats) -> NDArray[np.float64]:
+    """Number of values (n,) without NaN below each, and half of those equal to it: the mid-rank less a half."""
     order = np.argsort(values)
     ascending = values[order]
-    first = np.flatnonzero(np.append(True, ascending[1:] != ascending[:-1]))  # of equal values
-    rows = np.diff(np.append(first, len(values)))
+    rows = runs_of_sorted(ascending)
+    first = np.cumsum(rows) - rows
     found = np.empty(len(values))
-    found[order] = np.repeat((first + 0.5 * rows) / len(values), rows)
+    found[order] = np.repeat(first + 0.5 * rows, rows)
     return found
 
 

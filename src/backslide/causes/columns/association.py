@@ -17,6 +17,7 @@ from backslide.case import Case
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import Pair
 from backslide.stats.metrics.metric import Floats
+from backslide.stats.sorted_search import search_sorted
 from backslide.stats.two_sample import ks, ks_limit, ranks
 
 LEVELS = 3
@@ -167,8 +168,7 @@ def _cells(pair: Pair) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     if pair.numeric:
         edges = np.unique(np.quantile(pair.finite[0], np.linspace(0, 1, CELLS + 1)[1:-1]))
         ref, cur = (
-            np.where(np.isfinite(v), np.searchsorted(edges, v, side="right"), CELLS + 1).astype(np.int64)
-            for v in pair.numbers
+            np.where(np.isfinite(v), search_sorted(edges, v, "right"), CELLS + 1).astype(np.int64) for v in pair.numbers
         )
         return ref, cur
     frequent = sorted(pair.levels[0], key=lambda k: (-pair.levels[0][k], k))[:CELLS]

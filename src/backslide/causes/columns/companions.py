@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from backslide.case import Case
 from backslide.engine.columns.pair import Pair
 from backslide.stats.metrics.metric import Floats
+from backslide.stats.sorted_search import search_sorted
 
 BINS = 8
 LEAST_ROWS = 8
@@ -55,7 +56,7 @@ def _ranks(pair: Pair) -> tuple[Floats, Floats]:
     grid = pair.finite[0]
 
     def rank(values: Floats) -> Floats:
-        return np.where(np.isfinite(values), np.searchsorted(grid, values) / max(len(grid), 1), np.nan)
+        return np.where(np.isfinite(values), search_sorted(grid, values) / max(len(grid), 1), np.nan)
 
     return rank(pair.numbers[0]), rank(pair.numbers[1])
 
@@ -64,7 +65,7 @@ def _distance(pair: Pair, companions: list[tuple[Floats, Floats]], rows: NDArray
     """How far the means of the companions lie from the reference in bins of the column: chi-squared, and its degrees."""
     if pair.numeric:
         edges = np.quantile(pair.finite[0], np.arange(1, BINS) / BINS)
-        bins = [np.where(np.isfinite(v), np.searchsorted(edges, v), -1) for v in pair.numbers]
+        bins = [np.where(np.isfinite(v), search_sorted(edges, v), -1) for v in pair.numbers]
     else:
         bins = list(pair.codes[1])
         common = np.argsort(-np.bincount(bins[0][bins[0] >= 0]), kind="stable")[:BINS]

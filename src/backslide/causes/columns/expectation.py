@@ -22,6 +22,7 @@ from backslide.playbook.clock import time_columns
 from backslide.playbook.concept.screen import left_by_screen
 from backslide.stats.drift.boosting import classify, regress
 from backslide.stats.metrics.metric import Floats
+from backslide.stats.sorted_search import search_sorted
 
 LEARN = 0.6
 """Share of the reference, its earlier rows, that the column is learned from; the others say what is usual."""
@@ -232,7 +233,7 @@ def _answers(ask: Callable[[Floats], Floats], x: tuple[Floats, Floats], held_out
 
 def rank_among(grid: Floats, values: Floats) -> Floats:
     """Mid-ranks (0 to 1) of ``values`` among the sorted ``grid``; NaN for NaN."""
-    low, high = np.searchsorted(grid, values, "left"), np.searchsorted(grid, values, "right")
+    low, high = search_sorted(grid, values, "left"), search_sorted(grid, values, "right")
     return np.where(np.isfinite(values), (low + high) / (2 * len(grid)), np.nan)
 
 

@@ -20,6 +20,7 @@ from backslide.engine.columns.sample import positions
 from backslide.playbook.clock import time_columns
 from backslide.playbook.concept.screen import left_by_screen
 from backslide.stats.metrics.metric import Floats
+from backslide.stats.sorted_search import search_sorted
 
 Rows = NDArray[np.int64]
 
@@ -104,7 +105,7 @@ def linear_expectations(case: Case) -> LinearExpectations | None:
 def _ranks(pair: Pair, window: int, first: int | None = None) -> Floats:
     grid = pair.finite[0]
     values = pair.numbers[window][:first]
-    low, high = np.searchsorted(grid, values, "left"), np.searchsorted(grid, values, "right")
+    low, high = search_sorted(grid, values, "left"), search_sorted(grid, values, "right")
     return np.where(np.isfinite(values), (low + high) / (2 * max(len(grid), 1)) - 0.5, np.nan)
 
 
@@ -158,6 +159,8 @@ def places(side: Side) -> Rows | None:
 def rows_before(place: Rows, lag: int) -> Rows:
     """The sampled row ``lag`` places before each (n,), -1 where it is not in the sample; ``place`` ascends."""
     wanted = place - lag
+    if len(place) and place[0] == 0 and place[-1] == len(place) - 1:  # every row is there
+        return np.where((wanted >= 0) & (wanted < len(place)), wanted, -1)
     at = np.clip(np.searchsorted(place, wanted), 0, len(place) - 1)
     return np.where(place[at] == wanted, at, -1)
 
@@ -178,7 +181,9 @@ def rows_of_key(pair: Pair, window: int) -> Rows:
 
 def rows_of_codes(keys: NDArray[np.int64]) -> Rows:
     """The row before with the same key (n,), -1 for the first."""
-    order = np.argsort(keys, kind="stable")
+    # A stable order of small whole numbers takes a tenth of the time.
+    small = len(keys) and 0 <= keys.min() and keys.max() <= np.iinfo(np.int16).max
+    order = np.argsort(keys.astype(np.int16) if small else keys, kind="stable")
     same = np.r_[False, keys[order][1:] == keys[order][:-1]]
     source = np.full(len(keys), -1)
     source[order] = np.where(same, np.r_[-1, order[:-1]], -1)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from backslide.contracts import say
 from backslide.stats.metrics.metric import Floats
+from backslide.stats.sorted_search import search_sorted
 from backslide.stats.two_sample import distinct_of_sorted, ks
 
 HELD = 0.999
@@ -67,7 +68,7 @@ def _to_digits(values: Floats, digits: int) -> Floats:
 
 
 def _to_levels(values: Floats, levels: Floats, how: str) -> Floats:
-    at = np.searchsorted(levels, values, side="right")
+    at = search_sorted(levels, values, "right")
     low, high = levels[np.clip(at - 1, 0, len(levels) - 1)], levels[np.clip(at, 0, len(levels) - 1)]
     if how == "down":
         chosen = low
@@ -167,7 +168,7 @@ def levels_of(ref: Floats) -> Floats | None:
 
 def on_levels(values: Floats, levels: Floats) -> NDArray[np.bool_]:
     """Which values (n,) are among the sorted ``levels``."""
-    place = np.searchsorted(levels, values)
+    place = search_sorted(levels, values)
     with np.errstate(invalid="ignore"):
         near = [np.abs(values - levels[np.clip(place + k, 0, len(levels) - 1)]) for k in (-1, 0)]
     size = np.maximum(np.abs(values), 1e-3 * np.abs(levels).max())

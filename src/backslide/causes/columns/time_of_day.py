@@ -119,7 +119,7 @@ def _against_clock(case: Case, pair: Pair) -> ClockShift | None:
     if circle is not None and circle[1] in (24, 7):
         return _circle_against_clock(pair, [c for c in clocks if c is not None], *circle)
     known = [clock for clock in clocks if clock is not None]
-    if all(_is_day(values, clock) for values, clock in zip(pair.numbers, known, strict=True)):
+    if all(_is_day(values, side) for values, side in zip(pair.numbers, case.sides, strict=True)):
         return None
     for size in _UNITS:
         if not all(_keeps_pace(values, side, size) for values, side in zip(pair.finite, case.sides, strict=True)):
@@ -131,17 +131,21 @@ def _against_clock(case: Case, pair: Pair) -> ClockShift | None:
     return None
 
 
-def _is_day(values: Floats, clock: Floats) -> bool:
+def _is_day(values: Floats, side: Side) -> bool:
     """Whether the values are the days of the month or of the year of their rows: they keep pace with the clock, and begin again
     with every month, or year, as they should."""
-    known = np.isfinite(values) & np.isfinite(clock)
-    if known.sum() < MIN_ROWS:
-        return False
-    days = clock[known].astype("datetime64[s]").astype("datetime64[D]")
-    return any(
-        float((values[known] == (days - days.astype(unit)).astype(int) + 1).mean()) >= AGREE
-        for unit in ("datetime64[M]", "datetime64[Y]")
-    )
+    known = np.isfinite(values) & np.isfinite(_days(side)[0])
+    return known.sum() >= MIN_ROWS and any(float((values == days)[known].mean()) >= AGREE for days in _days(side))
+
+
+@once
+def _days(side: Side) -> tuple[Floats, Floats]:
+    """The day of the month and of the year of each row of a window with times (n,), NaN without a time."""
+    assert side.seconds is not None
+    known = np.isfinite(side.seconds)
+    days = np.where(known, side.seconds, 0.0).astype("datetime64[s]").astype("datetime64[D]")
+    of_month, of_year = ((days - days.astype(unit)).astype(float) + 1 for unit in ("datetime64[M]", "datetime64[Y]"))
+    return np.where(known, of_month, np.nan), np.where(known, of_year, np.nan)
 
 
 @once

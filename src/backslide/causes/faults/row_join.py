@@ -23,6 +23,7 @@ from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair, to_words
 from backslide.stats.metrics.metric import Floats
+from backslide.stats.sorted_search import search_sorted
 
 LEAST_ROWS = 60
 """Rows that do not fit from which on it is told of which kind they are."""
@@ -125,8 +126,8 @@ def _codes(pair: Pair, one: ColumnExpectation) -> tuple[NDArray[np.int64], ...]:
     of another, and of current rows (n_ref,), (n_ref,), (n_cur,)."""
     if pair.numeric:
         edges = np.quantile(one.grid, np.arange(1, PARTS) / PARTS)
-        ref, cur = (np.searchsorted(edges, values) for values in pair.numbers)
-        likely = [np.searchsorted(edges, np.asarray(v, float)) for v in (one.reference_foretold, one.foretold)]
+        ref, cur = (search_sorted(edges, values) for values in pair.numbers)
+        likely = [search_sorted(edges, np.asarray(v, float)) for v in (one.reference_foretold, one.foretold)]
     else:
         texts = [to_words(part) for part in pair.texts]
         counts = pair.levels[0]

@@ -32,12 +32,14 @@ from backslide.causes.pricing.counterfactual import PricingBench
 from backslide.causes.traffic.base import Mask, TrafficChange, as_current, effect_between, weighted_rows
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
+from backslide.engine.columns.cache import once
 from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.columns.pair import Pair
 from backslide.engine.columns.segments import between, holds, readable
 from backslide.playbook.clock import time_columns
 from backslide.stats.change.effect import Effect
 from backslide.stats.metrics.metric import Floats
+from backslide.stats.sorted_search import search_sorted
 
 GONE = 0.05
 """Share of the rows to be expected that may still come."""
@@ -208,7 +210,7 @@ def _lost_range(case: Case, pair: Pair) -> Iterator[_LostSegment]:
     if not len(pair.finite[0]):
         return
     edges = np.unique(np.quantile(pair.finite[0], np.arange(1, BINS) / BINS))
-    codes = [np.where(np.isfinite(x), np.searchsorted(edges, x, "right"), -1) for x in (ref, cur)]
+    codes = [np.where(np.isfinite(x), search_sorted(edges, x, "right"), -1) for x in (ref, cur)]
     gone = _gone(case, codes[0], codes[1], len(edges) + 1, in_order=True)
     sharp = bool(gone.any()) and _cut_at_once(case, codes[0], codes[1], gone)
     low, high = (int(np.argmin(np.r_[run, False])) for run in (gone, gone[::-1]))
@@ -268,6 +270,7 @@ def _expected(case: Case, ref: Codes, cells: int) -> Floats:
     return np.bincount(ref[ref >= 0], minlength=cells).astype(float) * _days_as_many(case)
 
 
+@once
 def _days_as_many(case: Case) -> float:
     """Rows of the current sample for each of the reference sample, at equal numbers of rows for each day."""
     ref, cur = (len(np.unique(_days(side))) * side.sample.height / max(side.window.rows, 1) for side in case.sides)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.columns.pair import to_numbers
 from backslide.engine.columns.segments import between, literal, quoted, readable, top_levels
+from backslide.stats.sorted_search import search_sorted
 
 Codes = NDArray[np.int16]
 QUANTILES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
@@ -73,7 +74,7 @@ def _ranges(column: str, values: pl.Series, n_reference: int) -> ConditionCodes 
     cuts = [cut for cut in cuts if known.min() < cut <= known.max()]
     bins = len(cuts) + 1
     missing = np.isnan(numbers)
-    codes = np.where(missing, bins, np.searchsorted(np.array(cuts), np.where(missing, 0.0, numbers), side="right"))
+    codes = np.where(missing, bins, search_sorted(np.array(cuts), np.where(missing, 0.0, numbers), "right"))
     ranges = [(0, i) for i in range(bins - 1)] + [(i, bins - 1) for i in range(1, bins)]
     ranges += [(i, i + width - 1) for width in WIDTHS for i in range(1, bins - width)]
     sides: list[float | None] = [None, *cuts, None]

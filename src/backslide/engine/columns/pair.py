@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from backslide.engine.columns.cache import Cache
 from backslide.engine.columns.kinds import ColumnKind
-from backslide.stats.two_sample import ks, ks_limit
+from backslide.stats.two_sample import ks, ks_limit, runs_of_sorted
 
 Floats = NDArray[np.float64]
 MISSING = "(missing)"
@@ -174,6 +174,9 @@ class Pair:
     @cached_property
     def largest_share(self) -> float:
         """Share of the most frequent number among the known current ones; cheaper than ``levels`` where there are many."""
+        if self.numeric and self.current.dtype.is_float() and not np.isinf(self.numbers[1]).any():
+            rows = runs_of_sorted(self.finite[1])  # sorted already, for other readers
+            return int(rows.max(initial=0)) / max(len(self.finite[1]), 1)
         known = _drop_missing(self.current)
         return max(known.unique_counts().to_list(), default=0) / max(len(known), 1)
 
@@ -239,6 +242,8 @@ class Pair:
     @cached_property
     def constant_before(self) -> bool:
         """Whether the reference holds at most one distinct value, missing included."""
+        if self.reference[:FEW_LEVELS].n_unique() > 2:  # most columns show it at once
+            return False
         distinct = self.reference.unique()
         return len(distinct) <= 2 and len({str(v) for v in distinct.to_list()}) <= 1
 

@@ -25,6 +25,7 @@ from backslide.stats.change.change_point import change_point, without_weekdays
 from backslide.stats.change.day_noise import DayCounts
 from backslide.stats.drift.univariate import NumericMove, ShareMove, numeric_move, share_move
 from backslide.stats.metrics.metric import Floats
+from backslide.stats.sorted_search import search_sorted
 from backslide.stats.two_sample import Z95, newcombe
 
 MIN_ROWS = 30
@@ -108,7 +109,7 @@ def numeric(case: Case, column: str) -> NumericMove | None:
         known = stored_counts(side, lambda profile: np.asarray(profile.columns[column].counts, float))
         if known is None:
             values = to_numbers(side.sample[column])
-            codes = np.where(np.isfinite(values), np.searchsorted(edges, values, side="right"), -1)
+            codes = np.where(np.isfinite(values), search_sorted(edges, values, "right"), -1)
             known = DayCounts.of(codes, len(edges) + 1, days)
         counted.append(known)
     return numeric_move(ref.counts, cur.counts, (counted[0], counted[1]))
@@ -215,7 +216,7 @@ def sampled(case: Case, values: tuple[Floats, Floats]) -> SampleMove | None:
     if not all(map(len, known)):
         return None
     edges = np.asarray(column_edges(pl.Series(known[0])))
-    codes = [np.where(np.isfinite(v), np.searchsorted(edges, v, side="right"), -1) for v in values]
+    codes = [np.where(np.isfinite(v), search_sorted(edges, v, "right"), -1) for v in values]
     counted = [DayCounts.of(c, len(edges) + 1, days) for c, days in zip(codes, both_days(case), strict=True)]
     counts = [np.bincount(c[c >= 0], minlength=len(edges) + 1) for c in codes]
     move = numeric_move(counts[0], counts[1], (counted[0], counted[1]))

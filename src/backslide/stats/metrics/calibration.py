@@ -13,6 +13,7 @@ from scipy import optimize, special, stats
 from sklearn.linear_model import LogisticRegression
 
 from backslide.stats.metrics.metric import Floats
+from backslide.stats.sorted_search import search_sorted
 from backslide.stats.two_sample import wilson
 
 BINS = 10
@@ -59,7 +60,7 @@ def bin_edges(reference_scores: Floats, bins: int = BINS) -> Floats:
 def bin_sums(scores: Floats, hits: Floats, edges: Floats) -> Floats:
     """Row statistics for resampling: one-hot bin, bin times hit, bin times score (n, 3 * bins)."""
     bins = len(edges) + 1
-    at = np.searchsorted(edges, scores, side="right")
+    at = search_sorted(edges, scores, "right")
     one = np.zeros((len(scores), bins))
     one[np.arange(len(scores)), at] = 1.0
     return np.hstack([one, one * hits[:, None], one * scores[:, None]])

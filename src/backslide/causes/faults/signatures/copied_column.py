@@ -15,7 +15,8 @@ reference.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -126,13 +127,16 @@ def _numbered(pair: Pair, numbers: dict[str, int]) -> NDArray[np.int64]:
 
 def _agreeing(one: Pair, other: Pair) -> Mask | None:
     """Current rows with the very same value in both (n_cur,); None where they are not far more than before."""
-    columns = [(p.numbers if p.numeric else p.texts) for p in (one, other)]
-    same = [(a == b) & (a != MISSING) for a, b in zip(*columns, strict=True)]
+    values_of_one, values_of_other = _comparable(one, other)
+    a, b = values_of_one[1], values_of_other[1]
+    now = a == b
+    if now.mean() < (ALL if one.discrete or other.discrete else LEAST_RISE):
+        return None
+    same = [values_of_one[0] == values_of_other[0], now]
     hits, rows = [int(s.sum()) for s in same], [len(s) for s in same]
     before, after = hits[0] / max(rows[0], 1), hits[1] / max(rows[1], 1)
     # What values of different rows have in common, as categories and small counts do, may come to agree for reasons of the world.
-    a, b = (column[1] for column in columns)
-    chance = float(((a == np.roll(b, len(b) // 2)) & (a != MISSING)).mean())
+    chance = float((a == np.roll(b, len(b) // 2)).mean())
     least = ALL if one.discrete or other.discrete else max(before, TIMES * chance) + LEAST_RISE
     if before > USUAL or after < least or proportion_z(hits[0], rows[0], hits[1], rows[1]) < LEAST_Z:
         return None
@@ -140,6 +144,14 @@ def _agreeing(one: Pair, other: Pair) -> Mask | None:
     distinct, counts = np.unique(values[same[1]].astype(float if one.numeric else str), return_counts=True)
     least = LEAST_VALUES if one.numeric else MOST_LEVELS
     return np.asarray(same[1]) if len(distinct) >= least and counts.max() <= ONE_VALUE * hits[1] else None
+
+
+def _comparable(one: Pair, other: Pair) -> tuple[Sequence[NDArray[Any]], Sequence[NDArray[Any]]]:
+    """Values of both columns in both windows (n_ref,) and (n_cur,), equal where both are known and the same: texts as numbers."""
+    if one.numeric:
+        return one.numbers, other.numbers
+    place = {level: code for code, level in enumerate(one.codes[0]) if level != MISSING}
+    return one.codes_in(place, -1), other.codes_in(place, -2)
 
 
 def _source(case: Case, one: Pair, other: Pair, rows: Mask) -> Pair | None:

@@ -26,6 +26,7 @@ from backslide.engine.columns import names
 from backslide.engine.columns.pair import Pair
 from backslide.playbook.base import Scenario
 from backslide.playbook.clock import time_columns
+from backslide.stats.two_sample import distinct_of_sorted
 
 FEWER = 0.5
 """Of its different values in the reference, how many a column may hold now to be asked about."""
@@ -93,6 +94,8 @@ class StuckByEntity(Signature):
 def _is_narrower(pair: Pair) -> bool:
     """Whether the column holds far fewer values than it did, and more than a few."""
     if pair.identifier or not (pair.numeric or pair.categorical):
+        return False
+    if pair.numeric and len(distinct_of_sorted(pair.finite[1])) > MOST_LEVELS:
         return False
     before, now = (series.n_unique() for series in (pair.reference, pair.current))
     scale = min(len(pair.current) / max(len(pair.reference), 1), 1.0)
