@@ -210,3 +210,26 @@ def test_small_cells_are_left_out_of_the_residual_change():
     assert abs(score) < 15
     _, used = doubly_robust.residual_change(residual, moved, code, code, 3)
     assert used == 2, "five rows say nothing"
+
+
+@pytest.mark.parametrize("mean", [0.0, 0.7, 6.0])
+def test_one_fold_says_no_more_than_all_of_them(mean):
+    x_g, x_b = World().draw(np.random.default_rng(6), 2000)[0], World(mean=mean).draw(np.random.default_rng(7), 2000)[0]
+    asked, whole = (doubly_robust.DomainFolds(x_g, x_b, NO_CATEGORIES, np.random.default_rng(8)) for _ in range(2))
+    assert asked.clearly_apart == (mean == 6.0)
+    if asked.clearly_apart:
+        assert not asked.domain.supported
+    assert np.array_equal(asked.domain.weights, whole.domain.weights), "whether it was asked first changes nothing"
+    assert asked.domain.auc == whole.domain.auc
+
+
+def test_windows_that_are_clearly_apart_are_fitted_once(monkeypatch):
+    fits = []
+    classify = doubly_robust.classify
+    monkeypatch.setattr(doubly_robust, "classify", lambda *args: fits.append(1) or classify(*args))
+    rng = np.random.default_rng(9)
+    folds = doubly_robust.DomainFolds(World().draw(rng, 1500)[0], World(mean=6).draw(rng, 1500)[0], NO_CATEGORIES, rng)
+    assert folds.clearly_apart
+    assert len(fits) == 1
+    assert folds.domain.outside > doubly_robust.MAX_OUTSIDE
+    assert len(fits) == doubly_robust.FOLDS

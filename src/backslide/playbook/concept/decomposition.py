@@ -244,15 +244,15 @@ def split(case: Case, target: Metric, p: Populations) -> Split | None:
     if p.x_g.shape[1] == 0 or min(len(p.s_g), len(p.s_b)) < 2 * doubly_robust.FOLDS:
         return None
     rng = case.rng("decomposition")
-    domain = doubly_robust.domain_weights(p.x_g, p.x_b, p.categorical, rng)
-    if domain.supported:
-        return _doubly_robust(case, target, p, domain)
+    folds = doubly_robust.DomainFolds(p.x_g, p.x_b, p.categorical, rng)
+    if not folds.clearly_apart and folds.domain.supported:
+        return _doubly_robust(case, target, p, folds.domain)
     fewer = p.of_columns(telling_columns(p.x_g, p.x_b, p.categorical, p.outcomes))
     if 0 < fewer.x_g.shape[1] < p.x_g.shape[1]:
-        known = doubly_robust.domain_weights(fewer.x_g, fewer.x_b, fewer.categorical, rng)
-        if known.supported:
-            return _doubly_robust(case, target, fewer, known)
-    return _shared_support(case, target, p, domain)
+        known = doubly_robust.DomainFolds(fewer.x_g, fewer.x_b, fewer.categorical, rng)
+        if not known.clearly_apart and known.domain.supported:
+            return _doubly_robust(case, target, fewer, known.domain)
+    return _shared_support(case, target, p, folds.domain)
 
 
 def _doubly_robust(case: Case, target: Metric, p: Populations, domain: doubly_robust.Domain) -> Split:

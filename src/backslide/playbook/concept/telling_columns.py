@@ -48,7 +48,7 @@ def _beyond(known: Floats, values: Floats) -> float:
 
 def _codes(values: Floats, categorical: bool) -> NDArray[np.int64]:
     if not categorical:
-        return bins_of(values, values, False, bins=16)[0]
+        return bins_of(values, values[:0], False, bins=16)[0]
     return np.where(np.isfinite(values), np.minimum(values, MOST_LEVELS), MOST_LEVELS + 1).astype(np.int64)
 
 

@@ -8,6 +8,7 @@ Yadlowsky 2023).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +18,15 @@ from sklearn.metrics import roc_auc_score
 from backslide.stats.change.bootstrap import Resampler
 from backslide.stats.drift.boosting import classify, regress
 from backslide.stats.metrics.metric import Floats
+from backslide.stats.sorted_search import search_sorted
 
 FOLDS = 3
 MAX_WEIGHT = 20.0
 MIN_ESS = 100.0
 OUTSIDE = 0.95
 MAX_OUTSIDE = 0.20
+CLEARLY_OUTSIDE = 0.8
+"""Share of the current rows of one fold of three that must lie outside: the rows of the others could hardly make up for it."""
 PRIOR_SPREAD = 0.5
 """By how much class shares are believed to move, as a share of themselves, before the predictions are looked at."""
 LEAST_RATIO = 0.05
@@ -74,28 +78,63 @@ def _folds(n: int, rng: np.random.Generator) -> NDArray[np.int64]:
 
 def domain_weights(x_ref: Floats, x_cur: Floats, categorical: NDArray[np.bool_], rng: np.random.Generator) -> Domain:
     """Cross-fitted, regularised domain classifier with Platt scaling on the out-of-fold scores."""
-    n_ref, n_cur = len(x_ref), len(x_cur)
-    x = np.vstack([x_ref, x_cur])
-    y = np.r_[np.zeros(n_ref), np.ones(n_cur)]
-    raw = np.zeros(len(x))
-    fold = _folds(len(x), rng)
-    for k in range(FOLDS):
-        model = classify(x[fold != k], y[fold != k], categorical)
+    return DomainFolds(x_ref, x_cur, categorical, rng).domain
 
-        raw[fold == k] = model.decision_function(x[fold == k])
+
+class DomainFolds:
+    """The domain classifier of two windows, fitted fold by fold as far as it is asked."""
+
+    def __init__(self, x_ref: Floats, x_cur: Floats, categorical: NDArray[np.bool_], rng: np.random.Generator) -> None:
+        self.rows = len(x_ref), len(x_cur)
+        self.categorical = categorical
+        self.x = np.vstack([x_ref, x_cur])
+        self.y = np.repeat([0.0, 1.0], self.rows)
+        self.fold = _folds(len(self.x), rng)
+        self._first: Floats | None = None
+
+    @cached_property
+    def clearly_apart(self) -> bool:
+        """Whether the rows of the first fold alone are more of a proof than ``Domain.supported`` asks of all: then it need not be
+        known how far apart the windows are."""
+        rows = self.fold == 0
+        y, self._first = self.y[rows], self._scores(0)
+        current = y == 1
+        if current.all() or not current.any():
+            return False
+        odds = _platt_odds(self._first, y)[current] * (~current).sum() / current.sum()
+        return float((odds / (1 + odds) > OUTSIDE).mean()) >= CLEARLY_OUTSIDE
+
+    @cached_property
+    def domain(self) -> Domain:
+        """The weights."""
+        raw = np.zeros(len(self.x))
+        for k in range(FOLDS):
+            raw[self.fold == k] = self._first if k == 0 and self._first is not None else self._scores(k)
+        n_ref, n_cur = self.rows
+        odds = _platt_odds(raw, self.y) * n_ref / n_cur
+        w = np.clip(odds[:n_ref], 0.0, MAX_WEIGHT)
+        balanced = odds / (1 + odds)
+        ess = float(w.sum() ** 2 / max((w**2).sum(), 1e-12))
+        return Domain(
+            w,
+            ess,
+            float((balanced[n_ref:] > OUTSIDE).mean()),
+            float(roc_auc_score(self.y, raw)),
+            (balanced[:n_ref], 1 - balanced[n_ref:]),
+        )
+
+    def _scores(self, k: int) -> Floats:
+        """Scores of the rows of a fold by a classifier of the others."""
+        rows = self.fold == k
+        model = classify(self.x[~rows], self.y[~rows], self.categorical)
+        return np.asarray(model.decision_function(self.x[rows]), float)
+
+
+def _platt_odds(raw: Floats, y: Floats) -> Floats:
+    """Odds of the current window for scores (n,), by Platt scaling."""
     platt = LogisticRegression(C=1e6).fit(raw[:, None], y)
     p = np.clip(platt.predict_proba(raw[:, None])[:, 1], 1e-6, 1 - 1e-6)
-    odds = p / (1 - p) * n_ref / n_cur
-    w = np.clip(odds[:n_ref], 0.0, MAX_WEIGHT)
-    balanced = odds / (1 + odds)
-    ess = float(w.sum() ** 2 / max((w**2).sum(), 1e-12))
-    return Domain(
-        w,
-        ess,
-        float((balanced[n_ref:] > OUTSIDE).mean()),
-        float(roc_auc_score(y, raw)),
-        (balanced[:n_ref], 1 - balanced[n_ref:]),
-    )
+    return np.asarray(p / (1 - p))
 
 
 def class_probabilities(
@@ -263,7 +302,7 @@ def bins_of(
     last = len(edges) + 1
 
     def code(values: Floats) -> NDArray[np.int64]:
-        index = np.searchsorted(edges, values, side="right")
+        index = search_sorted(edges, values, "right")
         return np.where(np.isfinite(values), index, last).astype(np.int64)
 
     return code(ref), code(cur), last + 1
