@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from backslide.stats.drift import domain_classifier
+from backslide.stats.drift.boosting import classify, split_columns
 from backslide.stats.drift.domain_classifier import placements, separation, stretches
 from backslide.stats.drift.rank_correlation import correlation_changes, standard_ranks
 
@@ -123,3 +125,44 @@ def test_too_few_rows_say_nothing():
     rng = np.random.default_rng(6)
     found = separation(np.zeros((1, 2)), np.zeros((1, 2)), np.zeros(2, bool), (None, None), rng)
     assert (found.auc, found.low, found.high) == (0.5, 0.0, 1.0)
+
+
+def told_apart_by_one_of_six(rng):
+    """Two windows of six columns, codes among them, of which the third column alone tells them apart, at once."""
+    x = [np.column_stack([rng.normal(size=(800, 4)), rng.integers(0, 4, (800, 2))]) for _ in range(2)]
+    x[1][:, 2] += 40
+    return x, np.array([False, False, False, False, True, True])
+
+
+@pytest.mark.parametrize("guess", ["of the trees", "all", "none"])
+def test_columns_that_no_tree_splits_on_are_not_shuffled_and_count_nothing(guess, monkeypatch):
+    x, codes = told_apart_by_one_of_six(np.random.default_rng(3))
+    whole = separation(x[0], x[1], codes, (None, None), np.random.default_rng(4), looked_from=0.5).importance
+    rows = []
+    scores = domain_classifier._scores
+    monkeypatch.setattr(domain_classifier, "_scores", lambda model, some: rows.append(len(some)) or scores(model, some))
+    if guess != "of the trees":
+        monkeypatch.setattr(domain_classifier, "split_columns", lambda _, p: np.full(p, guess == "all"))
+    again = separation(x[0], x[1], codes, (None, None), np.random.default_rng(4), looked_from=0.5).importance
+    assert np.array_equal(again, whole), "a wrong guess is found out"
+    assert whole[2] > 0.2
+    assert (sum(rows) < 4 * 6) == (guess == "of the trees")
+
+
+def test_columns_of_trees_are_named_whatever_their_place():
+    rng = np.random.default_rng(5)
+    x = np.column_stack([rng.normal(size=(900, 2)), rng.integers(0, 5, (900, 2)), rng.normal(size=900)])
+    codes = np.array([False, False, True, True, False])
+    for column in range(5):
+        y = (x[:, column] > np.median(x[:, column])).astype(int)
+        model = classify(x, y, codes, rounds=1, leaves=2)
+        assert np.flatnonzero(split_columns(model, 5)).tolist() == [column]
+    assert split_columns(object(), 3).all(), "of a model that does not show its trees any column may count"
+
+
+def test_standard_ranks_are_those_of_scipy():
+    x = np.round(np.random.default_rng(6).normal(size=(400, 3)), 1)
+    x[::7, 1], x[3, 2], x[5, 2] = np.nan, np.inf, -np.inf
+    ranks = stats.rankdata(x, axis=0, nan_policy="omit")
+    centred = np.nan_to_num(ranks - np.nanmean(ranks, axis=0))
+    assert standard_ranks(x) == pytest.approx(centred / np.sqrt((centred**2).mean(axis=0)))

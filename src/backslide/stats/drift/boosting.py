@@ -43,6 +43,23 @@ def regress(
     return _fitted(_Regressor, x, y, categorical, rounds, leaves, l2)
 
 
+def split_columns(model: HistGradientBoostingClassifier, columns: int) -> NDArray[np.bool_]:
+    """Which columns (p,) the trees of ``classify`` split on, as far as scikit-learn lets see; all where it does not.
+
+    It is no public part of scikit-learn: whoever leaves a column out asks the model whether it answers the same without.
+    """
+    used = np.zeros(columns, bool)
+    try:
+        nodes = np.concatenate([tree.nodes for trees in model._predictors for tree in trees])
+        at = np.arange(columns)
+        if model.categorical_features is not None:  # columns of codes are put first
+            at = np.argsort(~np.asarray(model.categorical_features, bool), kind="stable")
+        used[at[nodes["feature_idx"][nodes["is_leaf"] == 0]]] = True
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        return np.ones(columns, bool)
+    return used
+
+
 class RegressorOnAsinh:
     """A regressor of numbers of very different sizes: of the inverse hyperbolic sine of their distance from the median."""
 

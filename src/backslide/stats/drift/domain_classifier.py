@@ -12,9 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
+from sklearn.ensemble import HistGradientBoostingClassifier
 
-from backslide.stats.drift.boosting import classify
+from backslide.stats.drift.boosting import classify, split_columns
 from backslide.stats.metrics.metric import Floats
+from backslide.stats.sorted_search import search_sorted
 
 FOLDS = 4
 SHARED = 2.0
@@ -95,7 +97,7 @@ def placements(reference: Floats, current: Floats) -> tuple[Floats, Floats]:
 
 def _below(others: Floats, scores: Floats) -> Floats:
     ordered = np.sort(others)
-    under, upto = (np.searchsorted(ordered, scores, side=side) for side in ("left", "right"))
+    under, upto = search_sorted(ordered, scores, "left"), search_sorted(ordered, scores, "right")
     return np.asarray((under + upto) / 2 / len(others))
 
 
@@ -130,7 +132,9 @@ def _variance(side: list[tuple[NDArray[np.int64], Floats]], weight: Floats, days
 
 
 def _importance(
-    models: list[tuple[object, list[NDArray[np.int64]]]], x: list[Floats], rng: np.random.Generator
+    models: list[tuple[HistGradientBoostingClassifier, list[NDArray[np.int64]]]],
+    x: list[Floats],
+    rng: np.random.Generator,
 ) -> Floats:
     columns = x[0].shape[1]
     most = min(LOOKED_AT, max(LOOKED_AT_IN_ALL // max(columns, 1), LEAST_LOOKED_AT))
@@ -141,20 +145,37 @@ def _importance(
         whole = np.vstack(sides)
         n = len(sides[0])
         order = rng.permutation(len(whole))
-        (base,) = _aucs(model, whole[None], n)
+        said = _scores(model, whole[None])
+        (base,) = _aucs(said, n)
+        asked = _columns_that_count(model, whole, order, said[0])
         size = max(AT_ONCE // max(len(whole), 1), 1)
-        for start in range(0, columns, size):
-            chosen = np.arange(start, min(start + size, columns))
+        for start in range(0, len(asked), size):
+            chosen = asked[start : start + size]
             copies = np.repeat(whole[None], len(chosen), axis=0)
             for i, column in enumerate(chosen):
                 copies[i, :, column] = whole[order, column]
-            lost[chosen] += (base - _aucs(model, copies, n)) / len(models)
+            lost[chosen] += (base - _aucs(_scores(model, copies), n)) / len(models)
     return lost
 
 
-def _aucs(model: object, copies: Floats, n: int) -> Floats:
-    """AUC on each of some copies (c, rows, p) of the same rows, whose first ``n`` are the reference's."""
+def _columns_that_count(
+    model: HistGradientBoostingClassifier, rows: Floats, order: NDArray[np.int64], said: Floats
+) -> NDArray[np.int64]:
+    """The columns whose shuffling may change what the model says of ``rows`` (n, p); the others, all shuffled, change nothing."""
+    used = split_columns(model, rows.shape[1])
+    if not used.all():
+        without = np.where(used, rows, rows[order])
+        if not np.array_equal(_scores(model, without[None])[0], said):
+            used[:] = True
+    return np.flatnonzero(used)
+
+
+def _scores(model: HistGradientBoostingClassifier, copies: Floats) -> Floats:
+    """Scores (c, rows) of some copies (c, rows, p) of the same rows."""
     count, rows, columns = copies.shape
-    # Every classifier that is chosen here has the method:
-    scores = model.decision_function(copies.reshape(count * rows, columns)).reshape(count, rows)  # type: ignore[attr-defined]
+    return np.asarray(model.decision_function(copies.reshape(count * rows, columns)), float).reshape(count, rows)
+
+
+def _aucs(scores: Floats, n: int) -> Floats:
+    """AUC of each row of scores (c, rows), whose first ``n`` are the reference's."""
     return np.array([placements(one[:n], one[n:])[1].mean() for one in scores])

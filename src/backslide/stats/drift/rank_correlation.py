@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from backslide.stats.change.day_noise import DailyMeans, Noise, daily_noise, row_noise
 from backslide.stats.drift.univariate import t_p
 from backslide.stats.metrics.metric import Floats
-from backslide.stats.two_sample import holm
+from backslide.stats.two_sample import holm, mid_places
 
 LATENT = 0.2
 """What the prior's standard deviation is for a correlation: days move it less than they move a mean."""
@@ -64,7 +63,9 @@ def correlation_changes(
 def standard_ranks(x: Floats) -> Floats:
     """Mid-ranks of each column (n, p) with mean 0 and variance 1, 0 for NaN and for columns that do not vary."""
     known = ~np.isnan(x)
-    ranks = np.where(known, stats.rankdata(x, axis=0, nan_policy="omit"), 0.0)
+    ranks = np.zeros(x.shape)
+    for column, rows in enumerate(known.T):
+        ranks[rows, column] = mid_places(x[rows, column]) + 0.5
     n = np.maximum(known.sum(axis=0), 1)
     centred = np.where(known, ranks - ranks.sum(axis=0) / n, 0.0)
     spread = np.sqrt((centred**2).mean(axis=0))
