@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -70,7 +71,15 @@ class Queue:
 
     def threshold(self, budget: float) -> float:
         """Confidence below which the budget's share of the rows lies."""
-        return float(np.quantile(self.confidence, budget, method="inverted_cdf")) if budget > 0 else -np.inf
+        if budget <= 0:
+            return -np.inf
+        return float(
+            self._ordered[max(int(np.ceil(len(self._ordered) * budget - 1)), 0)]
+        )  # the inverted distribution function
+
+    @cached_property
+    def _ordered(self) -> Floats:
+        return np.sort(self.confidence)
 
     def accepted(self, budget: float) -> Floats:
         """Share of each row that is accepted (n,): of rows at the threshold itself as many as the budget leaves."""

@@ -240,8 +240,9 @@ class _LossTable:
 
     def score(self, inside: Mask) -> float:
         """Score of any set of rows."""
-        place = self.window[inside]
-        sums = np.stack([np.bincount(place, m[inside], 2) for m in self.moments], axis=1).astype(np.float64)
+        rows = np.flatnonzero(inside)  # taken by number, which is quicker than by mask
+        place = self.window[rows]
+        sums = np.stack([np.bincount(place, m[rows], 2) for m in self.moments], axis=1).astype(np.float64)
         return float(self._of(sums[None])[0])
 
     def _of(self, inside: Floats) -> Floats:

@@ -29,7 +29,7 @@ from backslide.contracts.evidence import Evidence, Table
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
 from backslide.engine.columns import names
 from backslide.engine.columns.kinds import ColumnKind
-from backslide.engine.columns.pair import to_numbers
+from backslide.engine.columns.pair import Pair, to_numbers
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Scenario
 from backslide.playbook.drift import change_of_column
@@ -158,12 +158,19 @@ class Schema(Check):
             return [fact] if fact else []
         if case.kind(column) != ColumnKind.CATEGORICAL or not all(s.dtype == pl.String for s in series):
             return []
+        pair = case.pairs[column]
         found = [
-            self._share(case, words, _both(case, column, pl.col(column).str.contains(pattern)))
+            self._share(
+                case,
+                words,
+                _both(case, column, pl.col(column).str.contains(pattern))
+                if pair.identifier
+                else _of_levels(pair, pattern),
+            )
             for words, pattern in TEXT_FACTS.items()
         ]
         facts = [fact for fact in found if fact is not None]
-        if case.pairs[column].identifier:  # of categories, other shares already tell
+        if pair.identifier:  # of categories, other shares already tell
             facts += self._length(case, _both(case, column, pl.col(column).str.len_chars()))
         return facts
 
@@ -199,6 +206,14 @@ def _both(case: Case, column: str, fact: pl.Expr) -> tuple[Floats, Floats]:
         for side in case.sides
     ]
     return found[0], found[1]
+
+
+def _of_levels(pair: Pair, pattern: str) -> tuple[Floats, Floats]:
+    """Whether each text of both windows matches, NaN where missing: asked of each level once."""
+    levels, codes = pair.codes
+    matches = pl.Series(levels, dtype=pl.String).str.contains(pattern).to_numpy().astype(float)
+    ref, cur = (np.where(m, np.nan, matches[c]) for c, m in zip(codes, pair.missing, strict=True))
+    return ref, cur
 
 
 def _presence(case: Case) -> Iterable[Finding]:
