@@ -114,3 +114,18 @@ def test_the_rest_is_a_lower_bound_when_parts_share_levels():
     got = (part + part).columns["c"]
     assert (got.levels, got.rest_rows) == ({"often": 18}, 80)
     assert got.distinct_levels == 41
+
+
+@pytest.mark.parametrize("dtype", [pl.String, pl.Categorical, pl.Boolean, pl.Int64, pl.List(pl.Int64)])
+def test_levels_that_are_all_kept_are_counted_like_those_that_are_not(dtype):
+    values = {
+        pl.Boolean: [True, None, False, True],
+        pl.Int64: [7, None, 5, 7],
+        pl.List(pl.Int64): [[1], None, [2], [1]],
+    }
+    rows = values.get(dtype, ["x", None, "y", "x"])
+    few, cut = levels_of(rows, dtype=dtype), levels_of(rows, max_levels=2, dtype=dtype)
+    assert (few.levels, few.nulls, few.rest_rows) == (cut.levels, cut.nulls, cut.rest_rows), (
+        "three with the missing ones"
+    )
+    assert list(few.levels.values()) == [2, 1]

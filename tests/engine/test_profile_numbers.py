@@ -179,3 +179,13 @@ def test_ks_from_bins_is_exact_to_the_bin():
     plan = make_plan(pl.DataFrame({"x": a[:5000]}), numeric=["x"], categorical=[])
     left, right = (profile_batch(pl.DataFrame({"x": v}), plan).columns["x"] for v in (a, b))
     assert np.abs(left.cdf - right.cdf).max() == pytest.approx(ks_2samp(a, b).statistic, abs=1 / 128)
+
+
+@pytest.mark.parametrize("dtype", [pl.Int8, pl.UInt8, pl.Int64, pl.UInt64, pl.Float32, pl.Float64])
+def test_the_same_edges_are_compared_by_each_type_in_its_own_way(dtype):
+    edges = [-1.5, 0.0, 3.0, 100.5, 300.0]
+    values = [0, 2, 3, 4, 100, 101, 126]
+    got = one(values, edges, dtype).counts.tolist()
+    assert got == [
+        sum(low <= v < high for v in values) for low, high in zip([-INF, *edges], [*edges, INF], strict=True)
+    ]

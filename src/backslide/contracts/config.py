@@ -153,7 +153,7 @@ class EngineSettings(SettingsSection):
     sample_rows: int = Field(default=20_000, ge=200)
     """Rows per window where a model must be called."""
     seed: int = Field(default=0, ge=0, lt=2**32)
-    batch_rows: int = Field(default=262_144, ge=1)
+    batch_rows: int = Field(default=131_072, ge=1)
     """Rows per batch of the pass over a window."""
     bootstrap: int = Field(default=400, ge=50)
     """Replicates of the shared block bootstrap."""

@@ -31,7 +31,7 @@ def numeric_profile(values: pl.Series, edges: tuple[float, ...]) -> ColumnProfil
         ColumnError: when the column holds no numbers.
     """
     at = np.asarray(edges, dtype=np.float64)
-    present = values.drop_nulls()
+    present = values.drop_nulls() if values.null_count() else values
     counts = tally(_as_numpy(present), at)
     low, high = _exact_range(present) if values.dtype in _WIDE else (counts.minimum, counts.maximum)
     return ColumnProfile(
@@ -81,6 +81,8 @@ def categorical_profile(values: pl.Series, max_levels: int) -> ColumnProfile:
     """Count the levels of one batch; NaN in a column of floats counts as NaN, not as a level."""
     counted = values.rename("level").value_counts(name="rows")
     level = counted.get_column("level")
+    if counted.height <= max_levels and not level.dtype.is_float():
+        return _few_levels(values, level, counted.get_column("rows"))
     nulls = values.null_count()
     missing = level.is_null()
     nans = 0
@@ -106,13 +108,32 @@ def categorical_profile(values: pl.Series, max_levels: int) -> ColumnProfile:
     )
 
 
+def _few_levels(values: pl.Series, level: pl.Series, rows: pl.Series) -> ColumnProfile:
+    """Of levels that are all kept: counted without an expression for each step, of which every batch would pay for several."""
+    levels: dict[str, int] = {}
+    missing = 0
+    names = level_names(level) if not level.null_count() else _names_and_none(level)
+    for name, count in zip(names, rows.to_list(), strict=True):
+        if name is None:
+            missing = count
+        else:
+            levels[name] = levels.get(name, 0) + count
+    return ColumnProfile(rows=len(values), nulls=missing, levels=merge_counts(levels, {}))
+
+
+def _names_and_none(levels: pl.Series) -> list[str | None]:
+    names = iter(level_names(levels.drop_nulls()))
+    return [None if absent else next(names) for absent in levels.is_null().to_list()]
+
+
 def level_names(levels: pl.Series) -> list[str]:
     """Names of distinct values as profiles keep them, in the given order."""
     if levels.dtype.is_float():
         return [label_text(level) for level in levels]
     if levels.dtype.is_nested() or levels.dtype in (pl.Binary, pl.Object):
         return [_short(str(level)) for level in levels]
-    return [_short(name) for name in levels.cast(pl.String)]
+    texts = levels if levels.dtype == pl.String else levels.cast(pl.String)
+    return [_short(name) for name in texts.to_list()]
 
 
 def _short(level: str) -> str:

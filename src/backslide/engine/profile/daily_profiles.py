@@ -54,7 +54,7 @@ def segment_name(variable: str, expression: str | None) -> str:
     return f"{variable}: {'(the rest)' if expression is None else expression}"
 
 
-def profile_days(frame: pl.LazyFrame, plan: Plan, *, batch_rows: int = 262_144) -> DailyProfiles:
+def profile_days(frame: pl.LazyFrame, plan: Plan, *, batch_rows: int = 131_072) -> DailyProfiles:
     """Count a prepared window apart by day, version and segment; any of them add up, and all of ``ALL`` to the window's profile.
 
     Raises:

@@ -25,7 +25,7 @@ def profile(
     frame: pl.LazyFrame,
     plan: Plan,
     *,
-    batch_rows: int = 262_144,
+    batch_rows: int = 131_072,
     progress: Callable[[int], None] | None = None,
 ) -> Profile:
     """Count a whole window in one pass and bounded memory.

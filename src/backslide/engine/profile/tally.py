@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import threading
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -78,10 +79,28 @@ def _finite_part(ordered: Array) -> tuple[Array, int, int, int]:
 
 def _bin_counts(ordered: Array, edges: Floats) -> Counts:
     """Values per bin of an ascending finite array, shape (len(edges) + 1,)."""
-    below = np.searchsorted(ordered, _edges_as(ordered.dtype, edges), side="left")
-    if ordered.dtype.kind in "iu":
-        below[_beyond(ordered.dtype, edges)] = len(ordered)
-    return np.diff(below, prepend=0, append=len(ordered)).astype(np.int64)
+    bounds = _bounds(ordered.dtype, edges.tobytes())
+    below = np.empty(len(edges) + 2, np.int64)
+    below[0], below[1:-1], below[-1] = 0, np.searchsorted(ordered, bounds.edges, side="left"), len(ordered)
+    if bounds.beyond is not None:
+        below[1:-1][bounds.beyond] = len(ordered)
+    return below[1:] - below[:-1]
+
+
+@dataclass(frozen=True, eq=False)
+class _Bounds:
+    """Edges as a type compares them."""
+
+    edges: Array
+    beyond: npt.NDArray[np.bool_] | None
+    """Edges above every value of the type, where it has such."""
+
+
+@lru_cache(maxsize=1024)
+def _bounds(dtype: np.dtype[Any], edges: bytes) -> _Bounds:
+    """Of inner edges as bytes; the same for every batch, and not quick to make of hundreds of edges of whole numbers."""
+    numbers = np.frombuffer(edges, np.float64)
+    return _Bounds(_edges_as(dtype, numbers), _beyond(dtype, numbers) if dtype.kind in "iu" else None)
 
 
 def _edges_as(dtype: np.dtype[Any], edges: Floats) -> Array:

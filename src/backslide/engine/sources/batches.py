@@ -13,7 +13,7 @@ from backslide.engine.sources.errors import reading
 _BATCH_BYTES = 64 * 2**20
 """Batches of long texts or vectors are cut so that those of one stay near this size."""
 _PEEK_ROWS = 256
-_RANGE_BYTES = 64 * 2**20
+_RANGE_BYTES = 32 * 2**20
 """Rows of Parquet files are read in ranges of about so many bytes: Polars decodes ahead of whoever counts the batches, up to the
 whole of the rows that it was asked for."""
 
