@@ -36,9 +36,9 @@ def _checks_in(module: ModuleType) -> list[type[Check]]:
         value
         for value in vars(module).values()
         if inspect.isclass(value)
+        and value.__module__ == module.__name__
         and issubclass(value, Check)
         and not inspect.isabstract(value)
-        and value.__module__ == module.__name__
     ]
 
 

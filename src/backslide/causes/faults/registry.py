@@ -21,8 +21,8 @@ def all_signatures() -> tuple[Signature, ...]:
             value()
             for value in vars(module).values()
             if inspect.isclass(value)
+            and value.__module__ == module.__name__
             and issubclass(value, Signature)
             and not inspect.isabstract(value)
-            and value.__module__ == module.__name__
         ]
     return tuple(sorted(found, key=lambda signature: (signature.kind.precedence, signature.title)))

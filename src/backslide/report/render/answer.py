@@ -5,57 +5,40 @@ This is the door that the contracts open by name (``contracts/rendering.py``).
 
 from __future__ import annotations
 
+from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from backslide.contracts.cause import Cause
-from backslide.contracts.diagnosis import Diagnosis
-from backslide.contracts.finding import Finding
-from backslide.contracts.gate import Gate
-from backslide.contracts.integrity import Integrity
 from backslide.contracts.rendering import PublishedAnswer
-from backslide.contracts.retrain import Retrain
-from backslide.contracts.segments import SegmentReport
-from backslide.contracts.selftest import SelfTest
-from backslide.contracts.shadow import Shadow
-from backslide.contracts.watch import WatchReport
-from backslide.report.documents.causes import lone_cause
-from backslide.report.documents.diagnosis import diagnosis_page
-from backslide.report.documents.findings import lone_finding
-from backslide.report.documents.gate import gate_page
-from backslide.report.documents.integrity import integrity_page
-from backslide.report.documents.page import Block, FindingBlock, Page
-from backslide.report.documents.retrain import retrain_page
-from backslide.report.documents.segments import segments_page
-from backslide.report.documents.selftest import selftest_page
-from backslide.report.documents.shadow import shadow_page
-from backslide.report.documents.watch import watch_page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from backslide.contracts.rendering import Form
     from backslide.contracts.values import Value
+    from backslide.report.documents.page import Block, Page
 
-_PAGES: dict[type[Value], Callable[[Any], Page]] = {
-    Diagnosis: diagnosis_page,
-    Gate: gate_page,
-    Integrity: integrity_page,
-    Retrain: retrain_page,
-    SegmentReport: segments_page,
-    SelfTest: selftest_page,
-    Shadow: shadow_page,
-    WatchReport: watch_page,
+_KINDS = {
+    "Diagnosis": "diagnosis",
+    "Gate": "gate",
+    "Integrity": "integrity",
+    "Retrain": "retrain",
+    "SegmentReport": "segments",
+    "SelfTest": "selftest",
+    "Shadow": "shadow",
+    "WatchReport": "watch",
 }
-_BLOCKS: dict[type[Value], Callable[[Any], Block]] = {
-    Cause: lone_cause,
-    Finding: lambda finding: FindingBlock(lone_finding(finding)),
-}
+"""Class of an answer -> the module among the contracts that it stands in, and among the documents that makes its page. Imported
+when it is asked for: a diagnosis needs no page of another answer."""
 
 
-FORMATS: dict[str, type[PublishedAnswer]] = {
-    kind.model_fields["format"].default.partition("/")[0]: kind for kind in _PAGES if issubclass(kind, PublishedAnswer)
-}
-"""Name of a published format, without its version -> kind of answer."""
+@cache
+def _published() -> dict[str, type[PublishedAnswer]]:
+    """Name of a published format, without its version -> kind of answer."""
+    kinds = (getattr(import_module(f"backslide.contracts.{module}"), name) for name, module in _KINDS.items())
+    return {
+        kind.model_fields["format"].default.partition("/")[0]: kind
+        for kind in kinds
+        if issubclass(kind, PublishedAnswer)
+    }
 
 
 def answer_from(document: Any) -> PublishedAnswer:
@@ -65,12 +48,15 @@ def answer_from(document: Any) -> PublishedAnswer:
         InputError: it cannot be read.
     """
     name = str(document.get("format")).partition("/")[0] if isinstance(document, dict) else ""
-    return FORMATS.get(name, Diagnosis).from_dict(document)
+    formats = _published()
+    return formats.get(name, formats["backslide.diagnosis"]).from_dict(document)
 
 
 def page_of(value: Value) -> Page:
     """The page of an answer."""
-    return next(make for kind, make in _PAGES.items() if isinstance(value, kind))(value)
+    module = next(_KINDS[kind.__name__] for kind in type(value).__mro__ if kind.__name__ in _KINDS)
+    page: Page = getattr(import_module(f"backslide.report.documents.{module}"), f"{module}_page")(value)
+    return page
 
 
 def render(value: Value, form: Form) -> str:
@@ -86,7 +72,20 @@ def render(value: Value, form: Form) -> str:
         return page_markdown(page_of(value))
     from backslide.report.render.html import block_fragment, page_fragment, page_html
 
-    lone = next((make for kind, make in _BLOCKS.items() if isinstance(value, kind)), None)
+    lone = _lone_block(value)
     if lone is not None:
-        return block_fragment(lone(value))
+        return block_fragment(lone)
     return page_html(page_of(value)) if form == "html" else page_fragment(page_of(value))
+
+
+def _lone_block(value: Value) -> Block | None:
+    """What stands for a cause or a finding by itself; None of anything else."""
+    from backslide.contracts.cause import Cause
+    from backslide.contracts.finding import Finding
+    from backslide.report.documents.causes import lone_cause
+    from backslide.report.documents.findings import lone_finding
+    from backslide.report.documents.page import FindingBlock
+
+    if isinstance(value, Cause):
+        return lone_cause(value)
+    return FindingBlock(lone_finding(value)) if isinstance(value, Finding) else None

@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader
@@ -22,6 +23,7 @@ from backslide.report.charts import palette
 from backslide.report.charts.figures import Figure, figure, is_table, timeline_figure, waterfall_figure
 from backslide.report.charts.timeline import sparkline_svg
 from backslide.report.documents.page import Card, Cards, CheckBlock
+from backslide.report.render.compiled_templates import compiled_templates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -159,6 +161,7 @@ def _says(reading: str, summary: str) -> bool:
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("backslide.report"),
+        bytecode_cache=compiled_templates(Path(__file__).parents[1] / "templates", Path(__file__)),
         autoescape=True,
         finalize=_unbroken,
         trim_blocks=True,
