@@ -309,7 +309,8 @@ class Case:
         """The case with ``frame`` as its current sample: the same rows with some columns restored."""
         repaired = self._copy(self.reference, self.current.restored(frame))
         repaired.suspects = frozenset()
-        same = {c: pair for c, pair in self.pairs.items() if c in frame.columns and _same(frame[c], pair.current)}
+        present = set(frame.columns)
+        same = {c: pair for c, pair in self.pairs.items() if c in present and _same(frame[c], pair.current)}
         repaired.__dict__["pairs"] = {c: same.get(c) or repaired._pair(c) for c in self.pairs}
         return repaired
 

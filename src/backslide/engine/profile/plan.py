@@ -108,8 +108,9 @@ def make_plan(
         ColumnError: when a numeric column is absent from the sample, or is not numeric.
     """
     edges: dict[str, tuple[float, ...]] = {}
+    present = set(sample.columns)
     for column in numeric:
-        if column not in sample.columns:
+        if column not in present:
             raise ColumnError(f"expected column {column!r} in the sample{did_you_mean(column, sample.columns)}")
         edges[column] = column_edges(sample.get_column(column), bins)
     return Plan(

@@ -160,9 +160,7 @@ Stale = tuple[edit.Mask, str, dict[str, Any]]
 
 def _find_constant_days(case: Case, pair: Pair) -> Stale | None:
     """Rows of the days on which the column holds one value, where it varied within the days of the reference."""
-    if any(names.DAY not in side.sample.columns for side in case.sides) or not _constant_on_a_day(case).get(
-        pair.name, True
-    ):
+    if any(side.blocks is None for side in case.sides) or not _constant_on_a_day(case).get(pair.name, True):
         return None
     if not pair.numeric and not _may_be_stuck(case, pair):
         return None
@@ -241,7 +239,7 @@ def _per_day(days: pl.Series, texts: np.ndarray[tuple[int], np.dtype[np.object_]
 
 def _find_constant_run(case: Case, pair: Pair) -> Stale | None:
     """The longest run of one value in order of time, where the reference hardly ever repeated one."""
-    if not pair.numeric or any(names.TIME not in side.sample.columns for side in case.sides):
+    if not pair.numeric or any(side.seconds is None for side in case.sides):
         return None
     in_time = _rows_in_time(case.current)
     if _longest_run(pair.numbers[1][in_time])[1] < MIN_RUN:

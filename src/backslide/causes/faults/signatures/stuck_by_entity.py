@@ -48,10 +48,11 @@ class StuckByEntity(Signature):
         asked = [pair for name, pair in case.pairs.items() if name not in clocks and _is_narrower(pair)]
         if not asked:
             return
+        before = set(case.reference.sample.columns)
         groups = [
             column
             for column in sample.columns
-            if column in case.reference.sample.columns
+            if column in before
             and column in case.current.window.kinds
             and LEAST_LEVELS <= sample[column].n_unique() <= min(MOST_LEVELS, sample.height // LEAST_ROWS)
         ]
