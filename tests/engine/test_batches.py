@@ -42,7 +42,9 @@ def test_parquet_files_are_read_in_ranges_of_rows(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_RANGE_BYTES", 8 * 3 * 100)
     scan, frame = files(tmp_path)
     prepared = scan.with_columns((pl.col("row") * 2).alias("twice"))
-    assert len(list(module._ranges(prepared, 64))) == 10
+    assert len(list(module._ranges(prepared, 100))) == 10
+    assert len(list(module._ranges(prepared, 64))) == 16, "a range holds whole batches"
+    assert len(list(module._ranges(prepared, 40))) == 13
     got = pl.concat(batches(prepared, 64))
     assert got.equals(frame.with_columns((pl.col("row") * 2).alias("twice")))
     assert len(list(module._ranges(prepared, 10**6))) == 1

@@ -33,7 +33,8 @@ def batches(frame: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:
 def _ranges(frame: pl.LazyFrame, size: int) -> Iterator[pl.LazyFrame]:
     """The frame in ranges of rows, of at least ``size``, where its file is read from any row on; else the whole."""
     width = max(len(frame.collect_schema()), 1)
-    step = max(size, _RANGE_BYTES // (8 * width))
+    step = _RANGE_BYTES // (8 * width)
+    step = max(step - step % size, size)  # a range that ends within a batch would make a small one of the rest
     total = int(frame.select(pl.len()).collect(engine="streaming").item()) if _reads_from_any_row(frame) else 0
     if total <= step:
         yield frame
