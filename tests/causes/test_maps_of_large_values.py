@@ -138,7 +138,7 @@ def test_counts_with_noise_come_below_zero():
 @pytest.mark.parametrize(("factor", "certain"), [(0.2248, True), (0.5, False)])
 def test_steps_that_nobody_records_in_tell_a_factor_in_any_season(factor, certain):
     rng = np.random.default_rng(23)
-    before, now = np.round(rng.gamma(1.0, 60, 3000)), np.round(rng.gamma(2.2, 80, 3000))
+    before, now = np.round(rng.gamma(1.0, 60, 3000)), np.round(rng.gamma(1.7, 65, 3000))
     case = case_of({"lead": before}, {"lead": now * factor})
     found = {(f.kind, f.exact) for f in find_all_faults(case) if f.features == ("lead",)}
     assert ((CauseKind.UNIT_CHANGE, True) in found) == certain
@@ -152,3 +152,12 @@ def test_a_few_counts_are_no_powers_of_each_other():
     )
     case = case_of({"children": before}, {"children": now})
     assert not [f for f in find_all_faults(case) if "logarithm" in f.hypotheses[0].seen]
+
+
+def test_bins_among_whole_numbers_are_no_seventh_of_them():
+    """Some rows in bins of 57/7, the others whole: all are multiples of a seventh, but none was divided by seven."""
+    rng = np.random.default_rng(25)
+    before, now = np.round(rng.gamma(1.0, 12, 3000)), np.round(rng.gamma(1.0, 12, 3000))
+    binned = np.round(np.minimum(now, 57) / (57 / 7)) * 57 / 7
+    case = case_of({"delay": before}, {"delay": np.where(np.arange(3000) > 1700, binned, now)})
+    assert CauseKind.UNIT_CHANGE not in {f.kind for f in find_all_faults(case)}

@@ -248,7 +248,7 @@ def convert(pair: Pair) -> Conversion | None:
         )
         return replace(likely, lattice=by_steps is not None or same_levels(likely.undo, ref, cur))
     return (
-        (None if by_steps is None else _known(by_steps))
+        (_known(by_steps) if by_steps is not None and _step(ref) is not None else by_steps)
         or _unknown_scale(ref, cur, at_ref, at_cur, moved, pair.usual_drift)
         or (_brought_back(ref, cur) if moved >= ELSEWHERE else None)
     )
@@ -265,10 +265,7 @@ def _brought_back(ref: Floats, cur: Floats) -> Conversion | None:
     for conversion in CONVERSIONS:
         back = np.sort(conversion.undo(cur))
         inside = float(((back >= ref[0]) & (back <= ref[-1])).mean())
-        spread = float(
-            np.subtract(*np.quantile(back, [0.9, 0.1])) / max(np.subtract(*np.quantile(ref, [0.9, 0.1])), 1e-300)
-        )
-        if inside >= INSIDE and 1 / TILT <= spread <= TILT and ks(ref, back) <= MOST_TILTED:
+        if inside >= INSIDE and 1 / TILT <= _ratio_of_spreads(ref, back) <= TILT and ks(ref, back) <= MOST_TILTED:
             found.append(conversion)
     plain = [c for c in found if c.plain(1.0)]
     return replace(plain[0], tilted=True) if len(plain) == len(found) == 1 else None
@@ -360,9 +357,16 @@ def _factor_of_lattices(ref: Floats, cur: Floats) -> Conversion | None:
 
 
 def _comes_back(ref: Floats, back: Floats) -> bool:
-    """Whether most values are back among the former ones, or near them: it may be another season."""
-    room = ROOM * float(ref[-1] - ref[0])
+    """Whether most values are back among the former ones, or near them, about as far apart: it may be another season."""
+    room, width = ROOM * float(ref[-1] - ref[0]), _ratio_of_spreads(ref, back)
+    if not 1 / TILT <= width <= TILT:
+        return False
     return float(((back >= ref[0] - room) & (back <= ref[-1] + room)).mean()) >= MOSTLY
+
+
+def _ratio_of_spreads(ref: Floats, back: Floats) -> float:
+    """How many times as far apart the tenths at both ends lie."""
+    return float(np.subtract(*np.quantile(back, [0.9, 0.1])) / max(np.subtract(*np.quantile(ref, [0.9, 0.1])), 1e-300))
 
 
 def _is_round(step: float) -> bool:
