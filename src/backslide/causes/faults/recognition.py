@@ -176,12 +176,13 @@ def _one_name_per_column(found: list[Hypothesis]) -> list[Hypothesis]:
     return kept
 
 
-def _precedence(hypothesis: Hypothesis, still: set[str]) -> tuple[bool, bool, int]:
+def _precedence(hypothesis: Hypothesis, still: set[str]) -> tuple[bool, bool, float]:
     """What goes first: the certain before the rest, then the more specific kind; that a column stands still on all of its rows
-    explains whichever values are frequent now, and which no longer come."""
-    stands = hypothesis.kind == CauseKind.FROZEN_FEATURE and set(hypothesis.features) <= still
-    unsure = not hypothesis.exact
-    return unsure, unsure and len(hypothesis.features) == 1, -1 if stands else hypothesis.kind.precedence
+    explains which of its values are frequent now, and which no longer come."""
+    unsure, kind = not hypothesis.exact, float(hypothesis.kind.precedence)
+    if hypothesis.kind == CauseKind.FROZEN_FEATURE and set(hypothesis.features) <= still:
+        kind = min(kind, CauseKind.CATEGORY_RECODE.precedence - 0.5)
+    return unsure, unsure and len(hypothesis.features) == 1, kind
 
 
 def _on_all_known(found: list[Hypothesis], frozen: Hypothesis) -> bool:
