@@ -13,6 +13,7 @@ import pytest
 import worlds
 from backslide.causes.columns.new_atoms import new_atoms
 from backslide.causes.faults.recognition import find_all_faults
+from backslide.causes.faults.signatures.category_recode import _plain
 from backslide.causes.faults.signatures.default_value import DefaultValue
 from backslide.causes.pricing.materiality import Scale, _costs_what_was_lost
 from backslide.contracts.cause import CauseKind
@@ -227,3 +228,14 @@ def test_a_campaign_that_grows_among_those_without_one_is_no_default():
 
     reference, current = table(54, 0, promo=codes(0.1), x=noise(55)), table(56, 30, promo=codes(0.5), x=noise(57))
     assert kinds(faults_of(reference, current), "promo") == set()
+
+
+def test_letters_of_full_width_are_the_same_letters_whatever_became_of_their_shares():
+    rng = np.random.default_rng(58)
+    before, now = (
+        rng.choice(["DM", "RM", "DO", "pp"], 3000, p=p) for p in ([0.4, 0.3, 0.2, 0.1], [0.1, 0.1, 0.3, 0.5])
+    )
+    wide = ["".join(chr(ord(c) + 0xFEE0) for c in level) for level in now]
+    assert {_plain(level) for level in wide} == {_plain(level) for level in now}
+    found = faults_of(table(59, 0, species=before, x=noise(60)), table(61, 30, species=wide, x=noise(62)))
+    assert kinds(found, "species") == {CauseKind.CATEGORY_RECODE}

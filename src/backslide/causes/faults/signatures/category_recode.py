@@ -2,7 +2,7 @@
 
 **Recognised**, for text columns and for numbers that are codes (few distinct whole values):
 
-- *written differently*: unseen values equal known ones but for case, spaces or punctuation;
+- *written differently*: unseen values equal known ones but for case, spaces, punctuation or the width of their letters;
 - *renamed*: unseen values appeared and as many known ones vanished, and each new one can be matched to an old one that had
   its share and kept company with the same values of the other columns (assignment by the Hungarian method); of numbers at
   least three, frequent enough for their company to be known, and nearly all that is new or gone;
@@ -17,6 +17,7 @@ undoing it brings points back.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
@@ -179,6 +180,7 @@ def _the_others(case: Case, pair: Pair, mapping: dict[str, str]) -> dict[str, st
 
 
 def _plain(level: str) -> str:
+    level = unicodedata.normalize("NFKC", level)  # letters of full width are the same letters
     if _DIGITS.fullmatch(level.strip()):
         return repr(float(level))  # 1, 01 and 1.0 are one code
     text = re.sub(r"[\W_]+", "", level).casefold()
