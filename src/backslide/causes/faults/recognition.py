@@ -193,7 +193,7 @@ def _on_all_known(found: list[Hypothesis], frozen: Hypothesis) -> bool:
         if h.kind == CauseKind.MISSING_VALUES and h.features == frozen.features and h.segment is None
     ]
     known = ~np.logical_or.reduce(gone) if gone else np.ones(len(frozen.rows), bool)
-    return bool((frozen.rows & known).sum() >= ALL_ROWS * known.sum())
+    return bool(known.any() and (frozen.rows & known).sum() >= ALL_ROWS * known.sum())
 
 
 def _lost_together(case: Case, found: list[Hypothesis]) -> list[Hypothesis]:

@@ -44,7 +44,7 @@ def find_rescaling(asker: Asker) -> InputChange | None:
     numbers = [c for c in asker.features if asker.case.pairs[c].numeric][:MOST_COLUMNS]
     rows = asker.rows(asker.search)
     whole = np.logical_and.reduce([np.isfinite(to_numbers(rows[c])) for c in numbers]) if numbers else np.array([])
-    at = _telling(asker, numbers, asker.search[whole]) if len(whole) else asker.search[:0]
+    at = _telling(asker, numbers, asker.search[whole]) if whole.any() else asker.search[:0]
     if len(at) < 20 or asker.served(at) is None:
         return None
     known = _scaled_as_logged(asker)
