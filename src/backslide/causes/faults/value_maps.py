@@ -122,10 +122,12 @@ def _brought_back(ref: Floats, cur: Floats, one: ValueMap) -> bool:
 
 
 def _hypothesis(pair: Pair, one: ValueMap, rows: Mask) -> Hypothesis:
+    low, high = one.within
+    few = "no" if pair.finite[1][0] >= low and pair.finite[1][-1] <= high else "hardly any"
     return Hypothesis(
         signature=ValueMapRemedy(one),
         features=(pair.name,),
-        seen=f"{pair.name} {one.words}: no value beyond {say.number(one.limit)} comes any more, "
+        seen=f"{pair.name} {one.words}: {few} value beyond {say.number(one.limit)} comes any more, "
         f"and about {say.percent(float(rows.mean()))} of the rows hold what it made of them",
         undo=f"read {pair.name} as it was written, or recover the values on those rows",
         evidence=(f"DRF001:{pair.name}",),
