@@ -112,8 +112,9 @@ def test_a_series_that_jumps_about_is_noisy_in_any_season(sigma):
     case = case_of({"x": series(15, 12.0)}, {"x": now})
     found = jitter_deviation(case, case.pairs["x"])
     assert (found is None) if sigma == 0 else found == pytest.approx(sigma, rel=0.25)
-    exact = {f.kind for f in find_all_faults(case) if f.exact}
-    assert (CauseKind.ADDED_NOISE in exact) == (sigma > 0)
+    faults = [f for f in find_all_faults(case) if f.exact]
+    assert (CauseKind.ADDED_NOISE in {f.kind for f in faults}) == (sigma > 0)
+    assert not any("100.0%" in h.seen for f in faults for h in f.hypotheses)
 
 
 def test_a_finer_thermometer_and_values_of_other_rows_are_no_noise():

@@ -63,6 +63,8 @@ MIN_LEVELS = 5
 """Distinct reference values under which they are codes, no readings."""
 MIN_PART = 0.05
 """Share of values off the lattice from which some rows are said to be noisy."""
+NEARLY_ALL = 0.99
+"""Share from which on all of them are: by chance a noisy value stands on the lattice."""
 DIFFERENT = 0.8
 """Distinct values among those off the lattice, as a share of them: a map of the lattice leaves as few as it had."""
 STEPS_OFF = (0.6, 0.85, 1.2, 1.7, 2.4, 3.4, 4.8, 6.8, 9.6, 13.6, 19.2)
@@ -85,7 +87,8 @@ class AddedNoise(ColumnSignature):
         off = _off_lattice(pair)
         extra = None if off is None else _deviation_off(pair, off) or jitter_deviation(case, pair)
         if off is not None and extra is not None:
-            yield self.noisier(pair, extra, off, f" on {say.percent(float(off.mean()))} of the rows")
+            where = "" if off.mean() >= NEARLY_ALL else f" on {say.percent(float(off.mean()))} of the rows"
+            yield self.noisier(pair, extra, off, where)
 
     def noisier(self, pair: Pair, extra: float, rows: edit.Mask, where: str = "") -> Hypothesis:
         """That as much noise, as one standard deviation, was added to ``rows`` (n_cur,), in words ``where``."""
