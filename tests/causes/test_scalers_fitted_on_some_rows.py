@@ -19,6 +19,7 @@ import worlds
 from backslide.causes.pricing.counterfactual import PricingBench
 from backslide.causes.replay.model_or_threshold import OwnChange, find_own_change
 from backslide.contracts.cause import CauseKind
+from backslide.models.load import load_model
 from backslide.playbook.base import Scenario
 from scale import runs
 
@@ -46,10 +47,14 @@ def logged(model: Any, rows: pd.DataFrame) -> pl.DataFrame:
     return pl.from_pandas(pd.concat([rows, said], axis=1))
 
 
-def told(model: Any, served_by: Any, reference: pd.DataFrame, current: pd.DataFrame) -> OwnChange | None:
+def told(
+    model: Any, served_by: Any, reference: pd.DataFrame, current: pd.DataFrame, *, given: bool = False
+) -> OwnChange | None:
     roles = {"label": "label", "prediction": "prediction", "scores": {"yes": "p_yes"}, "timestamp": "at"}
     roles |= {"features": tuple(NUMBERS)}
     case = worlds.case_of(Scenario(logged(model, reference), logged(served_by, current), roles, model))
+    if given:
+        case.current_model = load_model(served_by)
     return find_own_change(PricingBench(case, case.metric, None))
 
 
@@ -81,6 +86,21 @@ def test_a_scaler_fitted_on_a_part_of_the_rows_is_told_with_the_part(world, kept
     assert found.kind is CauseKind.SCALER_REFIT
     assert set(found.features) <= set(NUMBERS)
     assert words in found.seen
+
+
+def test_a_scaler_fitted_anywhere_is_told_where_the_pipeline_that_answers_is_given(world):
+    model, past, reference, current = world
+    elsewhere = past[NUMBERS] * 1.3 + np.random.default_rng(2).normal(size=past[NUMBERS].shape) ** 2
+    scaler, both = deepcopy(model), deepcopy(model)
+    scaler[0].fit(elsewhere)
+    both[0].fit(elsewhere)
+    both[1].fit(both[0].transform(past[NUMBERS]), past["label"])
+    found = told(model, scaler, reference, current, given=True)
+    assert found is not None
+    assert (found.kind, set(found.features)) == (CauseKind.SCALER_REFIT, set(NUMBERS))
+    again = told(model, both, reference, current, given=True)
+    assert again is not None
+    assert again.kind is CauseKind.MODEL_CHANGE
 
 
 @pytest.mark.slow

@@ -77,7 +77,7 @@ def find_refit(asker: Asker) -> InputChange | None:
         for where, fitted_on, asked in logged.groups(whole_only=bool(way.words)):
             model = _explained(asker, way, logged.rows, fitted_on, asked)
             if model is not None:
-                found = _describe(before, levels, where, way, model, columns)
+                found = describe_refit(artefact, model, where, way.words)
                 if found is not None:
                     return found
     return None
@@ -166,19 +166,15 @@ def _promising(asker: Asker, model: Model, at: NDArray[np.int64]) -> bool:
     return bool(asker.asking(model).equal(rows, at).mean() >= MOST_OF)
 
 
-def _describe(
-    before: dict[str, ColumnScaling],
-    levels: dict[str, list[Any]],
-    where: str,
-    way: _Way,
-    model: Model,
-    columns: list[str],
-) -> InputChange | None:
-    after = scaled_columns(model.artefact, columns)
+def describe_refit(artefact: Any, model: Model, where: str, how: str = "") -> InputChange | None:
+    """What ``model`` holds otherwise than ``artefact``, the saved pipeline: scalers first, then categories; ``where`` it was
+    fitted again, and ``how`` categories were ordered."""
+    columns = list(model.features or ())
+    before, after = (scaled_columns(one, columns) for one in (artefact, model.artefact))
+    levels, now = (categories(one, columns) for one in (artefact, model.artefact))
     moved = sorted(
         (c for c in before if c in after and before[c] != after[c]), key=lambda c: -_step(before[c], after[c])
     )
-    now = categories(model.artefact, columns)
     rebuilt = [c for c in levels if [str(v) for v in levels[c]] != [str(v) for v in now.get(c, levels[c])]]
     if moved:
         one = moved[0]
@@ -187,10 +183,10 @@ def _describe(
         return InputChange(CauseKind.SCALER_REFIT, (*moved, *rebuilt), _as_logged, words, BACK, model)
     back = "load the fitted preprocessing of training, never fit one on production data"
     if rebuilt:
-        how = f", its categories {way.words}" if way.words else ""
-        words = f"the encoder of {say.listed(rebuilt, 4)} was fitted again on {where}{how}"
+        order = f", its categories {how}" if how else ""
+        words = f"the encoder of {say.listed(rebuilt, 4)} was fitted again on {where}{order}"
         return InputChange(CauseKind.PREPROCESSING_CHANGE, tuple(rebuilt), _as_logged, words, back, model)
-    if way.words or not (before or levels):
+    if how or not (before or levels):
         return None
     words = f"parts of the preprocessing were fitted again on {where}"
     return InputChange(CauseKind.PREPROCESSING_CHANGE, (), _as_logged, words, back, model)

@@ -17,7 +17,8 @@ preprocessing gives, and told exactly: the mean and the scale that a scaler now 
 Rows whose score is next to 0 or 1 prove nothing and are left out. Equal old and new artefacts are never looked at.
 
 **What cannot be told apart**: a linear model of nothing but scaled numbers with every scale changed is the same function as one
-fitted again; it stays `model_change`, unless a refit on the current window explains it. Where only classes were logged, no
+fitted again; it stays `model_change`, unless a refit on the current window explains it, or `current_model` is given, whose
+preprocessing is put before the saved model. Where only classes were logged, no
 alteration is looked for.
 
 **The price** is that of the replay: what was served against the saved model on the rows as logged. Before labels come, the
@@ -32,6 +33,7 @@ from backslide.case import Case
 from backslide.causes.replay.preprocessing.category_codes import find_recoding
 from backslide.causes.replay.preprocessing.column_order import find_column_order
 from backslide.causes.replay.preprocessing.encoder_order import find_encoder_orders
+from backslide.causes.replay.preprocessing.given_pipeline import find_given_preprocessing
 from backslide.causes.replay.preprocessing.logged_inputs import compare_logged_inputs
 from backslide.causes.replay.preprocessing.refit_on_window import find_refit
 from backslide.causes.replay.preprocessing.replay import Asker, InputChange
@@ -48,6 +50,7 @@ WAYS = (
     find_recoding,
     find_encoder_orders,
     find_vectorizer_change,
+    find_given_preprocessing,
 )
 """What was logged of the model's own inputs first; then what has nothing to be estimated, then what has."""
 
