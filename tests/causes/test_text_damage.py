@@ -28,6 +28,7 @@ SENTENCES = [
     "漢字 and ümlauts",
 ]
 CODES = [
+    text_encoding.SpacedLetters(),
     *(text_encoding.WideEncoding(c) for c in text_encoding.WIDE),
     *(text_encoding.TransferEncoding(c) for c in text_encoding.TRANSFER),
 ]

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from backslide.contracts import say
+from backslide.contracts.diagnosis import LEAST_ROWS
 from backslide.stats.metrics.metric import Floats
 
+SIZES_APART = 3.0
+"""Times the largest value, or the inverse of the smallest, from which on no season takes a whole column there."""
 PLAIN_FACTOR = 5.0
 """Factors from here on are no natural drift of a whole distribution."""
 PLAIN_OFFSET = 0.6
@@ -60,6 +63,14 @@ class Conversion:
         Degrees on another scale stand where hardly any stood before. Where they overlap, it may as well be a mean that drifted.
         """
         return self.lattice or (not self.tilted and (self.large or (self.offset != 0 and apart >= PLAIN_OFFSET)))
+
+
+def sizes_apart(ref: Floats, cur: Floats) -> bool:
+    """Whether all but a few of the values are many times as large, or as small, as all but a few of the former ones."""
+    if min(len(ref), len(cur)) < LEAST_ROWS:
+        return False
+    (ref_low, ref_high), (low, high) = (np.quantile(values, [0.01, 0.99]) for values in (ref, cur))
+    return bool(min(ref_low, low) > 0 and (low >= SIZES_APART * ref_high or SIZES_APART * high <= ref_low))
 
 
 _FACTORS = {

@@ -13,6 +13,8 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 from backslide.causes.columns.text_corruption import TextDamage
 
+SPACED = 8
+"""Places of a text from which on a blank in every other one is no chance."""
 WIDE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 
 
@@ -42,6 +44,26 @@ class WideEncoding(TextDamage):
             return text.encode("latin-1").decode(self.codec).removeprefix("\ufeff")
         except UnicodeError:
             return None
+
+
+@dataclass(frozen=True)
+class SpacedLetters(TextDamage):
+    """Wide characters whose empty bytes came through as blanks: a blank after every letter."""
+
+    reversible = True
+    seen = "has a blank after every letter, as where UTF-16 was read byte by byte"
+
+    def hit(self, text: str) -> bool:
+        """Every other place is blank, of a text long enough not to be so by chance."""
+        return len(text) >= SPACED and not text[1::2].strip(" ") and text[::2].strip() != ""
+
+    def do(self, text: str) -> str:
+        """A blank between all letters."""
+        return " ".join(text)
+
+    def undo(self, text: str) -> str | None:
+        """Every other place left out."""
+        return text[::2] if self.hit(text) else None
 
 
 _Code = tuple[str, re.Pattern[str], Callable[[str], str], Callable[[str], str]]

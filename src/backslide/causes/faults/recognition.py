@@ -34,7 +34,7 @@ ALL_ROWS = 0.95
 """Share of rows from which on a fault needs no mark of its rows."""
 REACHES = 0.1
 """Share of the rows hit that lie outside a mark from which on it is no mark of them."""
-LOST_TOGETHER = (CauseKind.DEFAULT_VALUE, CauseKind.MISSING_VALUES)
+LOST_TOGETHER = (CauseKind.DEFAULT_VALUE, CauseKind.FROZEN_FEATURE, CauseKind.MISSING_VALUES)
 TOGETHER = 0.9
 """Share of the rows of either, but for usual ones, that both must have for two columns to have lost their values together."""
 MOST_OF = 0.5
@@ -210,7 +210,7 @@ def _is_lost_with(case: Case, one: Hypothesis, other: Hypothesis) -> bool:
     """Whether both are lost on the same rows, but for those on which one of them holds that value by nature."""
     if one.kind != other.kind or one.kind not in LOST_TOGETHER or not (one.exact and other.exact):
         return False
-    if one.segment != other.segment or (one.rows | other.rows).mean() >= ALL_ROWS:
+    if (one.rows | other.rows).mean() >= ALL_ROWS:
         return False
     both = one.rows & other.rows
     return all(

@@ -21,10 +21,12 @@ from numpy.typing import NDArray
 
 from backslide.case import Case, Outcomes, Side
 from backslide.causes.columns.association import distance, usable
+from backslide.causes.columns.text_vocabulary import Vocabulary
 from backslide.causes.faults.base import Fault, Hypothesis, Remedy, evidence_of
 from backslide.causes.faults.markers import levels_of_columns
 from backslide.causes.pricing.counterfactual import PricingBench, price
 from backslide.contracts.cause import CauseKind
+from backslide.engine.columns.pair import Pair, to_texts
 from backslide.playbook.clock import time_columns
 from backslide.stats.metrics.metric import METRICS, Floats
 
@@ -40,13 +42,17 @@ TOLD_Z, WITNESS_Z = 6.0, 3.0
 other columns for it to say whether they still do."""
 NOTHING = 0.35
 """Share of that rise which may be left, either way, where nothing is: by its limit."""
-LIMIT_Z = 2.0
+NOTHING_ALONE = 0.25
+"""The same where no other column ever told enough to be a witness: labels of which many turned leave a little the other way."""
+LIMIT_Z = 1.64
 OTHERS_KEEP = 0.5
 """Share of what all other columns told that must be left."""
 OTHERS_TELL = 0.1
 """Share of what the column told, under which the others told too little to be asked."""
 STAYED = 0.3
 """Distance that the column may have moved: values of other rows are distributed about as its own."""
+NEW_WORDS = 0.1
+"""Rise of the share of words never seen before, from which on texts are others, or damaged."""
 LEAST_ROWS = 200
 LEAST_IN_LEVEL, LEVEL_Z = 60, 3.0
 """Rows of a level of another column, and standard errors by which they must still tell something, or the contrary."""
@@ -98,18 +104,23 @@ def find_unrelated_columns(bench: PricingBench, known: Sequence[Fault]) -> list[
     found: list[Hypothesis] = []
     for one in told:
         others = [other for other in told if other is not one]
-        if (
-            one.z < TOLD_Z
-            or one.column in taken
-            or distance(bench.case.pairs[one.column]) > STAYED
-            or not _keep(one, others)
-        ):
+        if one.z < TOLD_Z or one.column in taken or _moved_far(bench.case.pairs[one.column]) or not _keep(one, others):
             continue
         hypothesis = _unrelated(bench, one, others)
         if hypothesis is not None:
             found.append(hypothesis)
     # Where several ended at once, none of them is a witness for the others.
     return [price(bench, Fault((found[0],)), list(known))] if len(found) == 1 else []
+
+
+def _moved_far(pair: Pair) -> bool:
+    """Whether the column holds other values than it did; of texts, words that were never seen."""
+    if not pair.free_text:
+        return distance(pair) > STAYED
+    ref, cur = (list(to_texts(column)) for column in (pair.reference, pair.current))
+    own = Vocabulary.of(ref)
+    now = own.unseen_in(cur)
+    return not len(now) or float(now.mean() - own.unseen.mean()) > NEW_WORDS
 
 
 def _keep(one: _Worth, others: Sequence[_Worth]) -> bool:
@@ -131,7 +142,7 @@ def _unrelated(bench: PricingBench, one: _Worth, others: Sequence[_Worth]) -> Hy
         if witnesses
         else f"and the others never told enough to say whether it or {label} holds the values of other rows"
     )
-    if not _tells_nothing(one) or _tells_somewhere(case, one):
+    if not _tells_nothing(one, NOTHING if witnesses else NOTHING_ALONE) or _tells_somewhere(case, one):
         return None
     return Hypothesis(
         signature=ValuesOfRowsBeside(),
@@ -139,19 +150,19 @@ def _unrelated(bench: PricingBench, one: _Worth, others: Sequence[_Worth]) -> Hy
         seen=f"{one.column} tells nothing of the outcome any more, {beside}: the model answers as well with the values of any "
         "other rows",
         undo=f"join {one.column} again on its own key",
-        evidence=(evidence_of(case.pairs[one.column]),),
+        evidence=() if case.pairs[one.column].free_text else (evidence_of(case.pairs[one.column]),),
         exact=False,  # a relation that ended in the world looks the same
         reversible=False,
         rows=np.ones(len(one.now), bool),
     )
 
 
-def _tells_nothing(one: _Worth) -> bool:
+def _tells_nothing(one: _Worth, most: float) -> bool:
     known = one.now[np.isfinite(one.now)]
     if len(known) < LEAST_ROWS:
         return False
     limit = abs(float(known.mean())) + LIMIT_Z * float(known.std()) / np.sqrt(len(known))
-    return bool(limit <= NOTHING * one.mean)
+    return bool(limit <= most * one.mean)
 
 
 def _tells_somewhere(case: Case, one: _Worth) -> bool:
@@ -185,7 +196,9 @@ def _worths(bench: PricingBench) -> list[_Worth]:
     """Of the columns that the model leans on, where one of them tells much less than it did; screened on some rows."""
     case = bench.case
     clocks = time_columns(case)
-    columns = [name for name, pair in case.pairs.items() if name not in clocks and usable(pair)][:MOST_SCREENED]
+    columns = [name for name, pair in case.pairs.items() if name not in clocks and (pair.free_text or usable(pair))][
+        :MOST_SCREENED
+    ]
     if not columns:
         return []
     some = [case.rng("unrelated columns").permutation(bench.rows(side))[:SCREENED_ROWS] for side in case.sides]

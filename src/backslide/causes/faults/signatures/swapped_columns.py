@@ -1,10 +1,11 @@
 """Columns were exchanged: two of them, or several in a ring, as when a column was added to a file that is read by position.
 
 **Recognised** when each of the two columns is now distributed as the other was: both crossed distances are under half of both
-own distances (KS for numbers, total variation for categories); or when two columns whose ranges have nothing in common have
-each other's, or one is distributed as the other was and that one lies where the first was and hardly did before. Of three columns
-and more each must be distributed as the next one was, at half of its own distance: the assignment of columns to columns that
-costs least (Kuhn 1955) falls into rings.
+own distances (KS for numbers, total variation for categories); or when two columns whose ranges, or values, have nothing in
+common have each other's, or one is distributed as the other was and that one lies where the first was and hardly did before, or
+now holds the one value that the first held most; or when two columns of like ranges go with the others as the other one did: in
+each other's place their correlations are what they were. Of three columns and more each must be distributed as the next one
+was, at half of its own distance: the assignment of columns to columns that costs least (Kuhn 1955) falls into rings.
 
 **Repair** puts them back; **injection** exchanges them in the reference.
 """
@@ -20,7 +21,7 @@ from scipy.optimize import linear_sum_assignment
 
 from backslide.case import Case
 from backslide.causes.columns import edit
-from backslide.causes.columns.association import distance, distance_between, noise
+from backslide.causes.columns.association import dependence, distance, distance_between, noise
 from backslide.causes.columns.remainder import is_explained
 from backslide.causes.faults.base import Hypothesis, Signature, evidence_of, scenario_with
 from backslide.contracts import say
@@ -46,6 +47,11 @@ INSIDE, BEYOND = 0.9, 0.5
 ranges have nothing in common."""
 HARDLY = 0.4
 """Share of a column of wider range that may have lain there before."""
+ATOM, NO_ATOM = 0.2, 0.01
+"""Share of the rows with one value from which it tells the column, and up to which another does not have it."""
+TIES_CHANGED, TIES_LEFT = 0.15, 0.2
+"""Sum of the squared changes of a column's correlations from which its ties are others, and the share of it that may be left once
+two columns are taken for each other."""
 RARE = 3
 """Rows under which a value says nothing."""
 MOST_IN_RINGS = 40
@@ -59,7 +65,7 @@ class SwappedColumns(Signature):
     def recognise(self, case: Case) -> Iterable[Hypothesis]:
         """Pairs of columns, the clearest first, and rings of more before pairs that are less clear; a column takes part in one
         exchange only."""
-        pairs = sorted(_exchanges(case), key=lambda item: item[2])
+        pairs = sorted([*_exchanges(case), *_exchange_ties(case)], key=lambda item: item[2])
         taken = {name for i, j, ratio in pairs if ratio < EXACT for name in (i, j)}
         found: list[tuple[tuple[str, ...], bool]] = [((i, j), ratio < EXACT) for i, j, ratio in pairs]
         found += _rings(case, taken)
@@ -112,10 +118,9 @@ def _exchanges(case: Case) -> Iterable[tuple[str, str, float]]:
         for (p, own_p), (q, own_q) in combinations(moved, 2):
             ratio = max(distance_between(p, q), distance_between(q, p)) / min(own_p, own_q)
             by_values = (ratio < NEARER and _exchange_values(p, q)) or _exchange_ranges(p, q)
-            if (
-                by_values
-                or _exchange_in_season(p, q, min(own_p, own_q))
-                or _exchange_in_season(q, p, min(own_p, own_q))
+            own = min(own_p, own_q)
+            if by_values or any(
+                _exchange_in_season(*two, own) or _exchange_atom(*two, own) for two in ((p, q), (q, p))
             ):
                 yield p.name, q.name, min(ratio, EXACT) / 2
             elif ratio < NEAR:
@@ -123,10 +128,30 @@ def _exchanges(case: Case) -> Iterable[tuple[str, str, float]]:
                 yield p.name, q.name, ratio if _telling(p) and _telling(q) else max(ratio, EXACT)
 
 
+def _exchange_ties(case: Case) -> Iterable[tuple[str, str, float]]:
+    """Two columns of numbers whose rank correlations with the others changed, and are what they were once the two are taken for
+    each other: a world that moves changes some of them, and never into those of another column."""
+    ties = dependence(case)
+    own = {name: int(ties.vectors(name)[0]) for name in ties.names if case.pairs[name].numeric}
+    change = ((ties.reference - ties.current) ** 2).sum(axis=1)
+    for p, q in combinations([name for name, i in own.items() if change[i] >= TIES_CHANGED], 2):
+        i, j = own[p], own[q]
+        rest = np.ones(len(change), bool)
+        rest[[i, j]] = False
+        before, now = ties.reference[[i, j]][:, rest], ties.current[[i, j]][:, rest]
+        as_they_stand, crossed = (float(((before - side) ** 2).sum()) for side in (now, now[::-1]))
+        if as_they_stand < 2 * TIES_CHANGED or crossed > TIES_LEFT * as_they_stand:
+            continue
+        spans = [(float(case.pairs[name].finite[0][0]), float(case.pairs[name].finite[0][-1])) for name in (q, p)]
+        if all(_inside(case.pairs[name].finite[1], span) >= INSIDE for name, span in zip((p, q), spans, strict=True)):
+            yield p, q, EXACT * crossed / as_they_stand
+
+
 def _exchange_ranges(p: Pair, q: Pair) -> bool:
-    """Whether two columns of numbers that have no range in common now have that of the other: no drift takes both there."""
+    """Whether two columns that have no range in common, or of categories no value, now have that of the other: no drift takes
+    both there."""
     if not (p.numeric and q.numeric):
-        return False
+        return p.categorical and q.categorical and _exchange_levels(p, q)
     spans = [(float(one.finite[0][0]), float(one.finite[0][-1])) for one in (p, q)]
     if spans[0][0] <= spans[1][1] and spans[1][0] <= spans[0][1]:
         return False
@@ -134,6 +159,29 @@ def _exchange_ranges(p: Pair, q: Pair) -> bool:
         [_inside(one.finite[1], span) for one, span in zip(pairs, spans, strict=True)] for pairs in ((p, q), (q, p))
     )
     return min(crossed) >= INSIDE and max(own) <= 1 - INSIDE
+
+
+def _exchange_levels(p: Pair, q: Pair) -> bool:
+    known = [{k for k, n in one.levels[0].items() if n >= RARE} for one in (p, q)]
+    if known[0] & known[1] or not (known[0] and known[1]):
+        return False
+
+    def share(of: Pair, among: set[str]) -> float:
+        now = of.levels[1]
+        return sum(n for k, n in now.items() if k in among) / max(sum(now.values()), 1)
+
+    return min(share(p, known[1]), share(q, known[0])) >= INSIDE
+
+
+def _exchange_atom(p: Pair, q: Pair, own: float) -> bool:
+    """Whether ``q`` is distributed as ``p`` was, and ``p`` now holds the one value that ``q`` held on many rows and lost: a value
+    put in place of others would not take from ``q`` what it brings to ``p``."""
+    if not (p.numeric and q.numeric) or own < FAR or distance_between(p, q) > EXACT * own:
+        return False
+    values, counts = np.unique(q.finite[0], return_counts=True)
+    atom = values[counts.argmax()]
+    (p_ref, p_cur), (q_ref, q_cur) = ([float((side == atom).mean()) for side in one.finite] for one in (p, q))
+    return min(q_ref, p_cur) >= ATOM and max(p_ref, q_cur) <= NO_ATOM
 
 
 def _exchange_in_season(p: Pair, q: Pair, own: float) -> bool:

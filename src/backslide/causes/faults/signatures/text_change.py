@@ -207,6 +207,7 @@ def _certain_damage(ref: list[str], cur: list[str]) -> Found | None:
         text_corruption.EmptyText(),
         *(text_corruption.WrongEncoding(codec) for codec in text_corruption.CODECS),
         *(text_encoding.WideEncoding(codec) for codec in text_encoding.WIDE),
+        text_encoding.SpacedLetters(),
         *(text_encoding.TransferEncoding(code) for code in text_encoding.TRANSFER),
         text_corruption.EntityEncoding(),
         text_corruption.EscapeEncoding(),

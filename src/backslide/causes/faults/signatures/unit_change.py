@@ -34,7 +34,7 @@ import polars as pl
 
 from backslide.case import Case
 from backslide.causes.columns import edit
-from backslide.causes.columns.conversions import CONVERSIONS, PLAIN_FACTOR, Conversion
+from backslide.causes.columns.conversions import CONVERSIONS, PLAIN_FACTOR, Conversion, sizes_apart
 from backslide.causes.columns.monotone_transforms import (
     Affine,
     MonotoneMap,
@@ -110,7 +110,8 @@ class UnitChange(ColumnSignature):
         conversion = turn_of(case, pair) or of_values(pair)
         if conversion is not None:
             exact = conversion.plain(pair.moved) if isinstance(conversion, Conversion) else conversion.exact
-            if exact or isinstance(conversion, ClockShift) or not may_be_the_season(pair):
+            sure = exact or isinstance(conversion, ClockShift) or sizes_apart(*pair.finite)
+            if sure or not may_be_the_season(pair):
                 yield self._converted(pair, conversion, exact)
         elif (part := turn_of_part(case, pair)) is not None:
             yield self._converted(pair, part[0], part[0].exact, part[1])
@@ -165,7 +166,16 @@ class UnitChange(ColumnSignature):
 @once
 def of_values(pair: Pair) -> Conversion | MonotoneMap | Offset | Affine | None:
     """The conversion of all values that explains the most, the more specific first."""
-    return convert(pair) or _of_what_is_not_zero(pair) or find_curve(pair) or find_offset(pair) or find_affine(pair)
+    known = convert(pair) or _of_what_is_not_zero(pair) or find_curve(pair) or find_offset(pair) or find_affine(pair)
+    return known or _of_another_size(pair)
+
+
+def _of_another_size(pair: Pair) -> Conversion | None:
+    """The factor between the medians of sizes that no season lies between: none fits, as the season moved the column as well."""
+    if not pair.numeric or not sizes_apart(*pair.finite):
+        return None
+    before, now = (float(np.median(values)) for values in pair.finite)
+    return replace(_unknown(now / before), tilted=True)
 
 
 def _of_what_is_not_zero(pair: Pair) -> Conversion | None:
