@@ -256,8 +256,8 @@ def test_without_current_labels_a_model_change_is_still_proven():
 
 def test_without_any_label_a_fault_is_suspected_and_has_no_price():
     diagnosis = worlds.causes_of(worlds.unlabelled(MAKERS["unit_change"](np.random.default_rng(0)), both=True))
-    found = [*diagnosis.causes, *diagnosis.harmless]
-    assert [(c.kind, c.features, c.points) for c in found] == [(CauseKind.UNIT_CHANGE, ("income",), None)]
+    assert [(c.kind, c.features, c.points) for c in diagnosis.suspects] == [(CauseKind.UNIT_CHANGE, ("income",), None)]
+    assert (diagnosis.causes, diagnosis.harmless) == ((), ())
     assert (diagnosis.metric.reference, diagnosis.metric.current, diagnosis.metric.change) == (None, None, None)
     assert diagnosis.detectable.estimate is None
     assert diagnosis.decision.action != Action.NONE

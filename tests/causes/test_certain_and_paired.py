@@ -12,7 +12,7 @@ import pytest
 
 import worlds
 from backslide.causes.faults.base import Fault
-from backslide.causes.pricing import materiality
+from backslide.causes.pricing import materiality, proof
 from backslide.causes.pricing.materiality import Scale
 from backslide.causes.search import Explanation
 from backslide.causes.shift import shifts
@@ -119,7 +119,7 @@ def test_what_values_show_by_themselves_carries_the_verdict_unless_the_metric_ro
     estimate, low, high = change
     seen: Any = SimpleNamespace(estimate=estimate, low=low, high=high)
     known = frozenset({(CauseKind.SWAPPED_COLUMNS, frozenset({"a", "b"}))}) if certain else frozenset()
-    told = materiality.verdict_with(
+    told = proof.verdict_with(
         (cause,),
         Verdict.INCONCLUSIVE,
         seen,

@@ -19,6 +19,7 @@ from backslide.case import Case, Progress
 from backslide.causes.faults.base import Fault
 from backslide.causes.faults.misfits import (
     anything_moved,
+    broke_together,
     find_row_faults,
     find_unrecognised,
     misfits,
@@ -144,7 +145,7 @@ def find_causes(case: Case, target: Metric, *, degraded: bool, progress: Progres
             bench, explanation = _on_stand_in(bench, explanation)
         if bench.model is not None:
             explanation = _with_row_faults(explanation, bench, faults, scale)
-            explanation = _with_unrecognised(explanation, bench, scale)
+            explanation = _with_unrecognised(explanation, bench, scale, tried)
     if change is not None:
         say("causes: inputs or relation")
         with noted("shifts of the world", notes):
@@ -250,18 +251,26 @@ def _with_row_faults(found: Explanation, bench: PricingBench, known: list[Fault]
     read, notes = _attempt("rows that no longer fit", lambda: find_row_faults(bench, known, scale))
     if not read:
         return replace(found, notes=(*found.notes, *notes))
+    faults = [replace(fault, share=None) for fault in found.faults]
+    for fault in tuple(read):
+        same = next((one for one in faults if broke_together(one, fault)), None)
+        if same is not None:
+            others = [one for one in faults if one is not same]
+            faults = [*others, price(bench, Fault((*same.hypotheses, *fault.hypotheses), same.suspects), others)]
+            read = tuple(one for one in read if one is not fault)
     harmful = [fault for fault in read if materiality.matters(fault, scale)]
     harmless = [fault for fault in read if not materiality.matters(fault, scale)]
     return replace(
         found,
-        faults=tuple(share_out(bench, [*(replace(fault, share=None) for fault in found.faults), *harmful])),
+        faults=tuple(share_out(bench, [*faults, *harmful])),
         harmless=(*found.harmless, *harmless),
         notes=(*found.notes, *notes),
     )
 
 
-def _with_unrecognised(found: Explanation, bench: PricingBench, scale: Scale) -> Explanation:
-    """The explanation with columns that no signature knows and that no longer fit the others."""
+def _with_unrecognised(found: Explanation, bench: PricingBench, scale: Scale, tried: list[Fault]) -> Explanation:
+    """The explanation with columns that no longer fit the others: by the kind that one of the faults that were ``tried`` gives
+    them, where undoing that brings back as much."""
     rest = found.unexplained
     if rest is None:
         return found
@@ -272,6 +281,10 @@ def _with_unrecognised(found: Explanation, bench: PricingBench, scale: Scale) ->
     for suspect in suspects:
         # What was recognised and priced as a little of everything may be much on the rows that do not fit.
         known = next((fault for fault in harmless if fault.exact and fault.features == suspect.features), None)
+        if known is None and (specific := materiality.as_specific(suspect, tried, scale)) is not None:
+            named.append(specific)
+            harmless = tuple(fault for fault in harmless if fault is not specific)
+            continue
         if known is None or not found.artefact:
             named.append(suspect)
             continue
@@ -356,8 +369,8 @@ def _shifts(found: Explanation, bench: PricingBench, scale: Scale, *, degraded: 
         bench = PricingBench(case, bench.target, bench.model, artefact=bench.artefact)
     p = populations(case, scale.target, frame, outcomes, leave_out=lost)
     if not whole:
-        segment = shifts.find_segment_drift(bench, p, rest, rows_lost)
-        return () if segment is None else (segment,)
+        paired = shifts.find_segment_drift(bench, p, rest, rows_lost) or shifts.find_moved_inputs(bench, p, rest)
+        return () if paired is None else (paired,)
     points = lost_points(found.faults, case.settings.engine.bootstrap)
     return tuple(shifts.find_shifts(bench, p, rest, points, rows_lost))
 

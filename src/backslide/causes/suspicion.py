@@ -82,9 +82,11 @@ def _harm(fault: Fault, scale: Scale) -> float:
 
 def is_doubtful(fault: Fault, scale: Scale) -> bool:
     """Whether a fault that is there for certain may do harm that counts: it is not known to cost nothing. Of what growth brings
-    as well the best estimate must say so, of others an end of the price is enough."""
-    if not fault.exact or fault.log_only or fault.points is None:
+    as well the best estimate must say so, of others an end of the price is enough, or that nothing priced it."""
+    if not fault.exact or fault.log_only:
         return False
+    if fault.points is None:
+        return materiality.is_common(fault)
     by_growth = fault.kind in materiality.BY_THE_WORLD
     price = (fault.points.value,) if by_growth else fault.points.bounds
     return max(map(scale.target.harm, price)) >= scale.min_effect

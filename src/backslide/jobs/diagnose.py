@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from backslide.case import Case, Side
-from backslide.causes.pricing import materiality
+from backslide.causes.pricing import materiality, proof
 from backslide.causes.replay.output_change import add_output_changes, describe_output_changes
 from backslide.causes.replay.snapshot_diff import add_commits, find_suspects
 from backslide.causes.reporting import sentences as words
@@ -170,7 +170,7 @@ def _explained(case: Case, judgement: Judgement, progress: Progress | None) -> t
 def _verdict(
     case: Case, subject: Case, judgement: Judgement, explanation: Explanation, causes: tuple[Cause, ...]
 ) -> Verdict:
-    return materiality.verdict_with(
+    return proof.verdict_with(
         causes,
         judgement.verdict,
         judgement.change,
@@ -270,7 +270,7 @@ def _causes(
         causes, harmless = (restrict_to_segment(some, judgement.segment, case, subject) for some in (causes, harmless))
     verdict = _verdict(case, subject, judgement, explanation, causes)
     labelled = case.current.window.labelled > 0
-    named, doubted, harmless = materiality.name_causes(verdict, causes, harmless, current_labels=labelled)
+    named, doubted, harmless = proof.name_causes(verdict, causes, harmless, current_labels=labelled)
     unsure = verdict.bad or verdict == Verdict.INCONCLUSIVE
     suspects = presenter.suspects(doubted) if unsure else ()
     if (

@@ -206,9 +206,15 @@ class Fault:
         near = self.reversible or (repair is not None and repair.clear and all(h.near for h in self.hypotheses))
         if injection is None or (near and repair is not None):
             return None if repair is None else -repair
-        if repair is not None and repair.clear and not injection.clear:
+        if repair is not None and repair.clear and not injection.clear and self.repair_serves:
             return injection.pooled(-repair)
         return injection
+
+    @property
+    def repair_serves(self) -> bool:
+        """Whether rows are served better by the row loss once the fault is undone: log loss and errors fall then, and accuracy,
+        the loss of classes without scores, rises. Guesses in place of what is lost may serve them worse."""
+        return self.repair_loss is None or (self.repair_loss.value > 0) == self.loss_is_accuracy
 
     @property
     def injectable(self) -> bool:

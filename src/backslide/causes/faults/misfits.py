@@ -110,7 +110,7 @@ def find_row_faults(bench: PricingBench, known: Sequence[Fault], scale: Scale) -
             continue
         hypothesis = read_exchange(case, one, asked) or read_rows(case, one)
         if hypothesis is not None:
-            own = next((group for group in groups if _broke_together(group[0], hypothesis)), None)
+            own = next((group for group in groups if broke_together(group[0], hypothesis)), None)
             groups.append([hypothesis]) if own is None else own.append(hypothesis)
         elif (moved := read_join(case, one)) is not None:
             elsewhere.append(moved)
@@ -142,7 +142,7 @@ def _columns_of(known: Sequence[Fault]) -> frozenset[str]:
     return frozenset(f for fault in known if fault.kind != CauseKind.MISSING_VALUES for f in fault.features)
 
 
-def _broke_together(one: Hypothesis, other: Hypothesis) -> bool:
+def broke_together(one: Hypothesis | Fault, other: Hypothesis | Fault) -> bool:
     """Whether two columns have the same on the very same rows, which makes it one fault."""
     both, either = (one.rows & other.rows).sum(), (one.rows | other.rows).sum()
     return one.kind == other.kind and bool(both >= SAME_ROWS * either)

@@ -1,17 +1,17 @@
-"""The one place that decides: which faults stand, which causes are named, what they prove, and how sure each is."""
+"""The one place that decides which faults stand, which of them matter, and how sure each is; ``proof`` says what they prove."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from backslide.causes.faults.base import Fault
-from backslide.contracts.cause import Cause, CauseKind, Confidence
-from backslide.contracts.diagnosis import Verdict
+from backslide.causes.traffic.base import TrafficChange
+from backslide.contracts.cause import CauseKind, Confidence
 from backslide.stats.change.effect import Effect
-from backslide.stats.change.metric_change import Change
 from backslide.stats.metrics.metric import Metric
 
 GAIN_Z = 4.0
@@ -38,6 +38,8 @@ REST_SHARE = 0.5
 """Share of ``min_effect`` that the rest must reach."""
 REST_BACK = 0.3
 """Share of the rest that replacing the values of a column that does not fit must bring back."""
+AS_MUCH = 0.8
+"""Share of what the others foretell brings back that undoing a specific fault must bring back to give it its name."""
 SURE_Z = 7.0
 """Standard errors from which a material gain needs no such share: behind it the world may have moved much more."""
 LAG_TIMES = 3.0
@@ -48,13 +50,6 @@ BY_THE_WORLD = (CauseKind.UNSEEN_CATEGORY, CauseKind.MISSING_VALUES)
 """Kinds that come with growth as well, so that they are named by their price alone."""
 FEW_NEW = 0.2
 """Share of the rows with new categories up to which they are growth where the metric rose for certain."""
-ONLY_BY_PRICE = (
-    CauseKind.UNRECOGNISED_FAULT,
-    CauseKind.COVARIATE_SHIFT,
-    CauseKind.LABEL_SHIFT,
-    CauseKind.CONCEPT_DRIFT,
-)
-"""Kinds that nothing but their price speaks for."""
 Z95 = 1.96
 MIN_SHIFT_ROWS = 200
 """Labelled rows of each window under which inputs and relation are not told apart."""
@@ -140,8 +135,11 @@ def matters(fault: PricedCause, scale: Scale) -> bool:
         return False
     if scale.change is None:
         return abs(points.z) >= MAY_Z
-    # Where the metric fell for certain, what is certainly wrong and likely cost something is the first to look at.
-    known = _fell(scale) and isinstance(fault, Fault) and fault.kind not in BY_THE_WORLD and not _help(fault, scale)
+    # Where the metric fell for certain, what is certainly wrong and likely cost something is the first to look at; rows that
+    # certainly came again, or no longer, are wherever it did not rise.
+    known = isinstance(fault, TrafficChange) or (
+        _fell(scale) and isinstance(fault, Fault) and fault.kind not in BY_THE_WORLD and not _help(fault, scale)
+    )
     return not rose and abs(points.z) >= (MAY_Z if known else LIKELY_Z)
 
 
@@ -150,17 +148,23 @@ def _may_be_growth(fault: Fault) -> bool:
 
 
 def _help(fault: Fault, scale: Scale) -> bool:
-    """Whether repair or injection, by its best estimate, says that the fault did good."""
+    """Whether repair or injection, by its best estimate, says that the fault did good; guesses in place of what is lost may do
+    worse than what is left of it, and say nothing."""
     undone, done = fault.repair_effect, fault.injection_effect
-    return (undone is not None and scale.harm(undone) > 0) or (done is not None and scale.harm(done) < 0)
+    return (undone is not None and fault.reversible and scale.harm(undone) > 0) or (
+        done is not None and scale.harm(done) < 0
+    )
 
 
 def unpriced_matters(fault: Fault, scale: Scale) -> bool:
     """Whether a certain fault that nothing can price is named where the metric fell: that it cost nothing is not known either,
     and what it did cannot be told from what the world did."""
-    if fault.points is not None or not fault.exact or fault.kind in BY_THE_WORLD:
-        return False
-    return _fell(scale) and float(fault.rows.mean()) >= UNPRICED_ROWS
+    return fault.points is None and fault.exact and is_common(fault) and _fell(scale)
+
+
+def is_common(fault: Fault) -> bool:
+    """Whether a fault that growth does not bring hits so many rows that it counts though nothing can price it."""
+    return fault.kind not in BY_THE_WORLD and float(fault.rows.mean()) >= UNPRICED_ROWS
 
 
 def unrecognised_stands(fault: Fault, rest: Effect, scale: Scale) -> bool:
@@ -180,6 +184,21 @@ def unrecognised_stands(fault: Fault, rest: Effect, scale: Scale) -> bool:
     missing = scale.harm(rest)
     most = missing >= REST_SHARE * scale.min_effect and gain >= REST_BACK * missing
     return most or (gain >= scale.min_effect and metric_z >= SURE_Z)
+
+
+def as_specific(suspect: Fault, tried: Sequence[Fault], scale: Scale) -> Fault | None:
+    """The fault among those ``tried`` that says what was done to the column of ``suspect``, an unrecognised one: undoing it
+    brings back as much as what the other columns foretell, which is proof enough where doing it to other rows tells little."""
+    gain = scale.harm(suspect.repair_effect) if suspect.repair_effect is not None else 0.0
+
+    def as_good(fault: Fault) -> bool:
+        undone = fault.repair_effect
+        same = fault.features == suspect.features and fault.reversible and not fault.log_only
+        return same and undone is not None and undone.clear and scale.harm(undone) <= AS_MUCH * gain < 0
+
+    return min(
+        filter(as_good, tried), key=lambda f: scale.harm(f.repair_effect) if f.repair_effect else 0.0, default=None
+    )
 
 
 def row_fault_stands(fault: Fault, scale: Scale, *, certain: bool = False) -> bool:
@@ -279,110 +298,3 @@ def agree(repair: Effect, injection: Effect) -> bool:
         return False
     (low, high), (other_low, other_high) = repair.bounds, injection.bounds
     return (low <= other_high and other_low <= high) or AGREE[0] <= injection.value / repair.value <= AGREE[1]
-
-
-def verdict_with(
-    causes: tuple[Cause, ...],
-    verdict: Verdict,
-    change: Change | None,
-    scale: Scale,
-    *,
-    labels: bool,
-    needs_proof: bool,
-    artefact: bool,
-    answers_lost: bool = False,
-    certain: frozenset[tuple[CauseKind, frozenset[str]]] = frozenset(),
-) -> Verdict:
-    """The verdict on the whole window, or that the model got worse where a cause proves it.
-
-    A replay or repair that is clear of zero and beyond ``min_effect`` proves a degradation that the noise of the ``change``
-    hides: it is paired, so sharper. ``labels``: whether both windows hold some. ``needs_proof``: only what is proven counts.
-    Where no model is at hand (``artefact`` false) a stand-in must tell of a known fault by undoing it, against what was served.
-    ``answers_lost``: more rows than in the reference got no answer, so that the change, of the others alone, excuses no fault.
-    ``certain``: kinds and columns of faults that the values themselves show, which need no drop to be believed.
-    """
-    if verdict in (Verdict.DEGRADED, Verdict.DEGRADED_IN_PART, Verdict.IMPROVED):
-        return verdict
-    needed = Confidence.PROVEN if needs_proof else Confidence.SUPPORTED
-    sure = [cause for cause in causes if cause.confidence.rank >= needed.rank]
-    if not artefact:
-        sure = [c for c in sure if c.confidence == Confidence.PROVEN or c.kind != CauseKind.UNRECOGNISED_FAULT]
-    return (
-        Verdict.DEGRADED
-        if any(
-            _proves(
-                cause,
-                change,
-                scale,
-                labels=labels,
-                unanswered=answers_lost,
-                certain=(cause.kind, frozenset(cause.features)) in certain,
-            )
-            for cause in sure
-        )
-        else verdict
-    )
-
-
-def _both_harm(cause: Cause) -> bool:
-    """Whether repair and injection are both clear of zero and tell of the same harm."""
-    back = cause.repair.points_back if cause.repair is not None else None
-    done = cause.injection.points if cause.injection is not None else None
-    if back is None or done is None or back.low is None or done.low is None or done.high is None:
-        return False
-    return back.low > 0 and done.low * done.high > 0
-
-
-def _restores(cause: Cause) -> bool:
-    """Whether undoing a fault of the pipeline, which growth does not bring, pays by so many standard errors that it need not be
-    done to other rows to be believed."""
-    back = cause.repair.points_back if cause.repair is not None else None
-    if back is None or back.low is None or back.high is None or cause.kind in (*BY_THE_WORLD, *ONLY_BY_PRICE):
-        return False
-    return cause.confidence.rank >= Confidence.SUPPORTED.rank and 2 * Z95 * back.estimate >= GAIN_Z * (
-        back.high - back.low
-    )
-
-
-def _proves(
-    cause: Cause, change: Change | None, scale: Scale, *, labels: bool, unanswered: bool, certain: bool
-) -> bool:
-    if cause.points is None:
-        return False
-    harm, floor = scale.target.harm, scale.min_effect
-    if not labels:
-        return harm(cause.points.estimate) >= floor
-    fell = change is None or harm(change.estimate) > 0
-    if cause.kind == CauseKind.CONCEPT_DRIFT and cause.segment is not None:
-        # The other rows of the same days are its control, which is as sharp as a pair.
-        return fell and harm(cause.points.estimate) >= floor
-    back = cause.repair.points_back if cause.repair is not None else None
-    # Where the metric did not fall at all, a repair that alone tells of harm may undo what the world did for the better.
-    rose = change is not None and max(map(harm, (change.low, change.high))) < 0
-    shown = certain and not rose and cause.kind not in (*BY_THE_WORLD, *ONLY_BY_PRICE)
-    sure = fell or shown or cause.confidence.rank >= Confidence.VERIFIED.rank or _both_harm(cause) or _restores(cause)
-    if sure and back is not None and back.low is not None and back.low > 0 and back.estimate >= floor:
-        return True
-    # What no repair restores is priced by doing it to the same reference rows: as paired, and evidence as long as the change
-    # that was seen, noisy as it is, does not speak against it.
-    done = cause.injection.points if cause.injection is not None else None
-    if done is None or done.low is None or done.high is None or change is None:
-        return False
-    least, worst = min(harm(done.low), harm(done.high)), max(harm(change.low), harm(change.high))
-    allowed = unanswered or (worst >= harm(done.estimate) and harm(change.estimate) > 0)
-    return least > 0 and harm(done.estimate) >= floor and allowed
-
-
-def name_causes(
-    verdict: Verdict, causes: tuple[Cause, ...], harmless: tuple[Cause, ...], *, current_labels: bool
-) -> tuple[tuple[Cause, ...], tuple[Cause, ...], tuple[Cause, ...]]:
-    """Causes, those of them that are only suspected, and harmless findings under a verdict.
-
-    No cause is named to fill the list: where nothing material happened, what was found is harmless; where the rows do not decide,
-    it is suspected. Without labels nothing can make a verdict, so what would do harm stays the cause to look at.
-    """
-    if verdict == Verdict.NO_MATERIAL_CHANGE:
-        return (), (), (*causes, *harmless)
-    if verdict == Verdict.INCONCLUSIVE and current_labels:
-        return (), causes, harmless
-    return causes, (), harmless

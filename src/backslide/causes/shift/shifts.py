@@ -3,10 +3,14 @@
 `label_shift`: the reference with its classes in the current proportions has the current metric. `covariate_shift`: the
 reference moved to the current inputs has it (doubly robust). `concept_drift`: what remains when the inputs are accounted for.
 
-Order of precedence and gates: labels that moved between two classes while the model says what it always said come first, since
-they move the class shares too; then label shift, when reweighting by class alone explains the loss, unless the inputs foretell
-the new class shares; then the doubly robust
-split, only where the reference supports the current inputs (effective sample size of 100 and at most 20 % of rows outside).
+Order of precedence and gates: labels that moved between two classes while the model says what it always said, or other class
+shares, whichever leaves less of the loss; class shares only when reweighting by class alone explains the loss, unless the inputs
+foretell the new class shares, or the column that carries the inputs' part moved within the classes; then the doubly robust split,
+only where the reference supports the current inputs (effective sample size of 100 and at most 20 % of rows outside).
+
+Where the loss itself is within the noise of days, inputs that moved are named all the same when the split prices them at
+`min_effect` and four standard errors, as the labels of the reference tell that price; and so is one segment that got worse beside
+the others of its days.
 """
 
 from __future__ import annotations
@@ -48,10 +52,16 @@ REST_SHARE, REST_SHARE_SAME = 0.15, 0.3
 """Share of the drop that other class shares may leave unexplained; more where the rows of each class are as they were."""
 COVARIATE_Z = 3.0
 COVARIATE_SHARE = 0.25
+SURE_INPUTS_Z = 4.0
+"""Standard errors from which the inputs' part is believed though the drop itself is within the noise of days."""
 CONCEPT_Z = 3.5
 CONCEPT_SHARE = 0.3
 LOCAL_SHARE = 0.6
 """Share of the relation's part that one segment must hold to be named for it."""
+STILL_INPUTS_Z = 2.0
+"""Standard errors of what the inputs leave, up to which they explain the loss."""
+BY_CLASS = 0.6
+"""Share of the distance by which a column moved that other class shares may leave where it moved with the classes alone."""
 MAX_FOREIGN = 0.5
 """Share of current rows outside the reference beyond which inputs and relation are not told apart at all."""
 
@@ -89,10 +99,11 @@ def find_shifts(
     parts = headline_split(bench.case) if p.untouched else split(bench.case, bench.target, p)
     if parts is not None:
         parts = replace(parts, relation=parts.relation - lost)
-    policy = _policy(bench, p, drop)
-    if policy is not None:
+    policy, by_label = _policy(bench, p, drop), _label_shift(bench, p, drop, parts)
+    if policy is not None and (
+        by_label is None or abs((drop - policy.effect).value) <= abs((drop - by_label.effect).value)
+    ):
         return [policy, *_beside(bench, p, drop, parts, policy)]
-    by_label = _label_shift(bench, p, drop, parts)
     if by_label is not None:
         by_inputs = _shares_by_inputs(bench, p, drop, parts) if by_label.caveat else None
         return [by_label if by_inputs is None else by_inputs]
@@ -136,6 +147,18 @@ def find_segment_drift(
         return None
     least, most = min(map(harm, local.effect.bounds)), max(map(harm, drop.bounds))
     return _drift_of(local) if least <= most else None
+
+
+def find_moved_inputs(bench: PricingBench, p: Populations, drop: Effect) -> WorldChange | None:
+    """Inputs that moved to where the model was always weaker, by ``min_effect`` and many standard errors: the reference's own
+    labels price them, so the days of the current window need not show a clear drop, but one that may be as large."""
+    parts, harm = (headline_split(bench.case) if p.untouched else None), bench.target.harm
+    if parts is None or not parts.supported or bench.target.sign * parts.inputs.z > -SURE_INPUTS_Z:
+        return None
+    least, most = bench.case.problem.min_effect, max(map(harm, drop.bounds))
+    if harm(drop.value) <= 0 or not least <= harm(parts.inputs.value) <= most:
+        return None
+    return next((shift for shift in _covariate_shift(bench, p, drop, parts) if shift.features), None)
 
 
 def _drift_of(local: LocalDrift) -> WorldChange:
@@ -277,10 +300,7 @@ def _label_shift(bench: PricingBench, p: Populations, drop: Effect, parts: Split
         return None
     if harm(part.value) < LABEL_SHARE * harm(drop.value) or _labels_alone_moved(p, moved.weights[y_ref]):
         return None
-    inputs_explain = (
-        parts is not None and parts.supported and abs(parts.relation.z) <= 2 and abs(rest.z) > abs(parts.relation.z)
-    )
-    if not same and inputs_explain:
+    if not same and parts is not None and _inputs_explain(bench, p, parts, moved.weights[y_ref], rest):
         return None
     named = np.argsort(-np.abs(moved.z))[:NAMED]
     classes = tuple(case.problem.classes[i] for i in named if abs(moved.z[i]) > PRIOR_Z)
@@ -291,6 +311,31 @@ def _label_shift(bench: PricingBench, p: Populations, drop: Effect, parts: Split
     confidence = Confidence.SUPPORTED
     caveat = "" if same else "features moved within the classes too"
     return WorldChange(CauseKind.LABEL_SHIFT, part, (), classes, confidence, caveat, facts)
+
+
+def _inputs_explain(bench: PricingBench, p: Populations, parts: Split, weights: Floats, rest: Effect) -> bool:
+    """Whether the loss is a matter of inputs that moved within the classes, rather than of the class shares: what the inputs
+    leave is within noise, and the column that carries most of it is not where other class shares would take it.
+
+    ``weights`` (n_ref,) take the reference to the current class shares, which leave ``rest`` of the loss.
+    """
+    if abs(parts.relation.z) > STILL_INPUTS_Z:
+        return False
+    carried = moved_features(bench, p, parts)[:1]
+    if carried and _left_by_classes(bench.case, carried[0], weights) <= BY_CLASS:
+        return False
+    if parts.supported:
+        return abs(rest.z) > abs(parts.relation.z)
+    return bool(carried) and bench.target.sign * parts.inputs.z < -COVARIATE_Z
+
+
+def _left_by_classes(case: Case, column: str, weights: Floats) -> float:
+    """Total variation between current rows and reference rows in the current class shares, over that between the windows."""
+    rows = (np.flatnonzero(case.reference.outcomes.known()), np.flatnonzero(case.current.outcomes.known()))
+    code_ref, code_cur, cells = coded(case.pairs[column], rows)
+    now = np.bincount(code_cur, minlength=cells) / len(code_cur)
+    apart = [np.abs(np.bincount(code_ref, w, cells) / w.sum() - now).sum() for w in (np.ones(len(weights)), weights)]
+    return float(apart[1] / max(apart[0], 1e-12))
 
 
 def _shares_by_inputs(bench: PricingBench, p: Populations, drop: Effect, parts: Split | None) -> WorldChange | None:
