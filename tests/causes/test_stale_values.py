@@ -9,10 +9,13 @@ import polars as pl
 import pytest
 
 import worlds
+from backslide.causes.columns.lags import Delay, rows_before, rows_near, runs_by_itself
 from backslide.causes.faults import damage
 from backslide.causes.faults.recognition import find_faults
 from backslide.causes.faults.signatures.stale_values import StaleValues
 from backslide.contracts.cause import CauseKind
+from backslide.engine.columns.kinds import ColumnKind
+from backslide.engine.columns.pair import Pair
 from backslide.playbook.base import Scenario
 
 HOURS = 24 * 90
@@ -64,6 +67,7 @@ def test_a_delay_is_told_also_where_the_world_moves(late, words, share, warmer):
     found = stale(reference, current.with_columns(**late))
     assert [(h.features, words in h.seen) for h in found] == [((next(iter(late)),), True)]
     assert found[0].rows.mean() == pytest.approx(share, abs=0.05)
+    assert found[0].exact
 
 
 def test_the_column_is_named_and_moved_back():
@@ -204,3 +208,65 @@ def test_the_price_is_of_as_many_rows_as_are_late():
     changed = (done != case.reference.sample["price"]).to_numpy()
     assert not changed[:750].any()
     assert changed[750:].mean() > 0.95
+
+
+def machine(seed: int, earlier: int, rows: int = 4000) -> pl.DataFrame:
+    """Half hours of a day that no logged time tells, and what follows them so many rows earlier, as under summer time."""
+    rng, slot = np.random.default_rng(seed), np.arange(rows) % 48
+    angle = 2 * np.pi * (slot + earlier) / 48
+    load = np.sin(angle) + 0.5 * np.sin(2 * angle) + rng.normal(0, 0.2, rows)
+    heat = np.cos(angle) + rng.normal(0, 0.2, rows)
+    return pl.DataFrame({"slot": slot, "load": load, "heat": heat, "sold": load + heat, "told": load + heat})
+
+
+@pytest.mark.parametrize("earlier", [2, 3])
+def test_a_column_that_runs_by_itself_is_late_for_certain_in_no_order_of_the_others(earlier):
+    roles = {key: value for key, value in ROLES.items() if key != "timestamp"}
+    case = worlds.case_of(Scenario(machine(1, 0), machine(2, earlier), roles, None))
+    found = list(StaleValues().recognise(case))
+    assert [h.features for h in found] == [("slot",)]
+    assert not found[0].exact
+
+
+def steps(values: np.ndarray) -> bool:
+    frame = pl.Series("x", values)
+    return runs_by_itself(Pair("x", ColumnKind.NUMERIC, frame, frame), rows_before(np.arange(len(values)), 1))
+
+
+def test_what_runs_by_itself():
+    rng = np.random.default_rng(1)
+    assert steps(np.arange(960) % 48)
+    assert steps(np.repeat(np.arange(300) % 12, 5))
+    assert not steps(rng.integers(0, 12, 960))
+    assert not steps(rng.choice([-1, 1], 960).cumsum() % 48)
+    assert not steps(np.arange(960) // 30 % 2), "of two values the other one always comes next"
+    assert not steps(np.arange(96) % 48), "seen too seldom"
+    assert not steps(rng.normal(size=960))
+
+
+def test_rows_that_stand_for_those_left_out_of_a_sample_are_nearly_as_late():
+    place = np.sort(np.random.default_rng(2).choice(5000, 2000, replace=False))
+    for lag in (1, 3, 10):
+        near = rows_near(place, lag)
+        own = np.arange(len(place))
+        there = near >= 0
+        assert (near != own).all()
+        assert there.mean() > (0.5 if lag == 1 else 0.85)
+        assert (abs(place[there] - lag - place[near[there]]) <= lag).all()
+        exactly = rows_before(place, lag)
+        assert (near[exactly >= 0] == exactly[exactly >= 0]).all()
+
+
+def test_a_delay_is_priced_alike_on_a_sample_of_the_reference():
+    """Of 2,160 hours 1,200 are sampled: nearly half of them have no row three hours before in the sample."""
+    late = Delay(rows=3)
+    reference, current = windows(6)
+    broken = damage.misplace(["temp"], 3)(current, SHIFT)
+    moved = []
+    for engine in ({}, {"engine": {"sample_rows": 1200}}):
+        case = worlds.case_of(Scenario(reference, broken, ROLES, None), **engine)
+        (found,) = StaleValues().recognise(case)
+        assert found.params["delay"] == late
+        done = StaleValues().inject(case, found, case.reference.sample)["temp"]
+        moved.append((done - case.reference.sample["temp"]).abs().mean())
+    assert moved[1] == pytest.approx(moved[0], rel=0.15)

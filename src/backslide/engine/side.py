@@ -14,6 +14,7 @@ from backslide.contracts.config import Settings
 from backslide.engine.columns import names
 from backslide.engine.columns.cache import Cache
 from backslide.engine.columns.pair import Floats, to_numbers
+from backslide.engine.columns.sample import positions
 from backslide.engine.columns.segments import holds
 from backslide.engine.profile.daily_sums import cell_units, count_units, loss_units, variance_units
 from backslide.engine.profile.profile import Plan, Profile
@@ -80,7 +81,7 @@ class Side:
     def with_sample(self, sample: pl.DataFrame) -> Side:
         """The same window with other sampled rows; the profile still speaks of all of them."""
         other = self.restored(sample)
-        for key in ("blocks", "seconds"):
+        for key in ("blocks", "seconds", "places"):
             other.__dict__.pop(key, None)
         other.cache = Cache()
         return other
@@ -94,8 +95,19 @@ class Side:
 
     @property
     def complete(self) -> bool:
-        """Whether the sample holds every row."""
-        return self.stored is None and self.sample.height == self.window.rows
+        """Whether the sample holds every row, so that the row before each is the one that came before it."""
+        return self.stored is None and self.sample.height == self.window.rows and self.window.places is None
+
+    @cached_property
+    def places(self) -> NDArray[np.int64] | None:
+        """The place of every sampled row among all that came (n,); None where rows were taken out of the sample."""
+        n, all_rows, engine = self.sample.height, self.window.rows, self.settings.engine
+        if n == all_rows:
+            return np.arange(n) if self.window.places is None else self.window.places
+        if n != engine.sample_rows or all_rows < n:
+            return None
+        at = positions(all_rows, n, engine.seed)
+        return at if self.window.places is None else self.window.places[at]
 
     @cached_property
     def outcomes(self) -> Outcomes:

@@ -10,7 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from backslide.contracts import say
 from backslide.contracts.config import Settings
@@ -57,6 +59,8 @@ class Window:
     """Row by row from ``raw`` to ``frame``."""
     lost: tuple[str, ...] = ()
     """Features that its source does not hold and the other window's does; read as null throughout."""
+    places: NDArray[np.int64] | None = None
+    """Ascending places (rows,) of the rows in the table that they were drawn from; None where none was left out between them."""
 
     def sample(self, rows: int, *, seed: int) -> pl.DataFrame:
         """At most ``rows`` prepared rows, uniform and seeded.
@@ -77,7 +81,16 @@ class Window:
         frame = self.prepare(raw)
         rows = int(raw.select(pl.len()).collect(engine="streaming").item())
         labelled, counts = _labels(frame, resolved)
-        return replace(self, raw=raw, frame=frame, rows=rows, labelled=labelled, label_counts=counts)
+        places = self.places
+        if places is not None:
+            places = places[self.raw.select(condition).collect().to_series().fill_null(False).to_numpy()]
+        return replace(self, raw=raw, frame=frame, rows=rows, labelled=labelled, label_counts=counts, places=places)
+
+    def drawn_from(self, places: NDArray[np.int64]) -> Window:
+        """The same rows, known to have stood at these ascending places of a larger table; itself where they are neighbours."""
+        if len(places) != self.rows or not self.rows or places[-1] - places[0] + 1 == self.rows:
+            return self
+        return replace(self, places=places - places[0])
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,8 @@ ENOUGH = 2000
 """Rows from which on no more periods are read together: a quarter of them is enough to read any fault."""
 CHUNK = 28
 """Periods whose rows are in memory at a time."""
+PLACE = "__bs_place"
+"""Column of the place of a row among all of them: what has an order is not held against rows that are no neighbours."""
 Json = dict[str, Any]
 
 
@@ -111,19 +113,20 @@ class FaultReader:
     def _sampled(self) -> pl.DataFrame:
         """Raw rows of the reference with the number of their period."""
         if self._reference is None:
-            frame = number_periods(self.rows, reference=True).with_row_index("__row")
+            frame = number_periods(self.rows, reference=True).with_row_index(PLACE)
             with reading():
                 total = int(frame.select(pl.len()).collect(engine="streaming").item())
                 rows = self._settings.engine.sample_rows
                 if total > rows:
                     at = positions(total, rows, self.settings.engine.seed).tolist()
-                    frame = frame.filter(pl.col("__row").is_in(at))
-                self._reference = frame.drop("__row").collect(engine="streaming")
+                    frame = frame.filter(pl.col(PLACE).is_in(at))
+                self._reference = frame.collect(engine="streaming")
         return self._reference
 
     def _frames(self, numbers: set[int], *, reference: bool) -> dict[int, pl.DataFrame]:
         """Raw rows of some periods, at most ``PERIOD_ROWS`` of each."""
         frame = number_periods(self.rows, reference=reference).filter(pl.col(PERIOD).is_in(sorted(numbers)))
+        frame = frame.with_row_index(PLACE)
         return {int(key): part for key, part in sample_groups(frame, PERIOD, PERIOD_ROWS, seed=0).items()}
 
     def _readings(
@@ -154,8 +157,15 @@ class FaultReader:
         model = self.settings.model
         hidden = [c for c in (model.label, model.label_time) if c is not None and c in current.columns]
         current = current.with_columns(pl.lit(None, current.schema[c]).alias(c) for c in hidden)
-        before, after = (plain(side.lazy()).drop(PERIOD) for side in (reference, current))
-        case = Case(open_windows(before, after, self._settings), self._settings, self.model)
+        before, after = (plain(side.lazy()).drop(PERIOD, PLACE) for side in (reference, current))
+        opened = open_windows(before, after, self._settings)
+        places = [side[PLACE].cast(pl.Int64).to_numpy() for side in (reference, current)]
+        opened = replace(
+            opened,
+            reference=opened.reference.drawn_from(places[0]),
+            current=opened.current.drawn_from(places[1]),
+        )
+        case = Case(opened, self._settings, self.model)
         faults = screen(case)
         failed = (note for note in case.notes if "could not be" in note)
         self.notes += [note for note in failed if note not in self.notes]

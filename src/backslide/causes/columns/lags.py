@@ -16,7 +16,6 @@ from backslide.causes.columns.expectation import earlier_rows
 from backslide.contracts import say
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import MISSING, Pair
-from backslide.engine.columns.sample import positions
 from backslide.playbook.clock import time_columns
 from backslide.playbook.concept.screen import left_by_screen
 from backslide.stats.metrics.metric import Floats
@@ -43,6 +42,10 @@ LOOKED_AT = 1_000
 """Rows that tell that: by chance it is 0.03."""
 KEY_LEVELS = (3, 0.2)
 """Categories that a key has: at least so many, and at most this share of the rows."""
+LEAST_STEPS = 5
+"""Steps from each value of a column, on average, that tell where it goes from there."""
+SAME_STEP = 0.9
+"""Share of them that go to one and the same value where a column runs through its values in an order of its own."""
 
 
 @dataclass(frozen=True)
@@ -145,17 +148,6 @@ def _clock(side: Side) -> Floats:
     return np.asarray(np.nan_to_num(np.column_stack(waves)), float)
 
 
-@once
-def places(side: Side) -> Rows | None:
-    """The place of every sampled row in its window (n,); None where rows were taken out of the sample."""
-    n = side.sample.height
-    if side.complete:
-        return np.arange(n)
-    if n != side.settings.engine.sample_rows or side.window.rows < n:
-        return None
-    return positions(side.window.rows, n, side.settings.engine.seed)
-
-
 def rows_before(place: Rows, lag: int) -> Rows:
     """The sampled row ``lag`` places before each (n,), -1 where it is not in the sample; ``place`` ascends."""
     wanted = place - lag
@@ -163,6 +155,18 @@ def rows_before(place: Rows, lag: int) -> Rows:
         return np.where((wanted >= 0) & (wanted < len(place)), wanted, -1)
     at = np.clip(np.searchsorted(place, wanted), 0, len(place) - 1)
     return np.where(place[at] == wanted, at, -1)
+
+
+def rows_near(place: Rows, lag: int) -> Rows:
+    """The sampled row nearest to the place ``lag`` rows before each (n,), but itself; -1 where that is off by more than ``lag``:
+    what stands for an earlier row that was left out of the sample."""
+    n = len(place)
+    wanted, own = place - lag, np.arange(n)
+    at = np.clip(np.searchsorted(place, wanted), 0, n - 1)
+    around = np.stack([np.clip(at + k, 0, n - 1) for k in (-1, 0, 1)])
+    off = np.where(around == own, np.inf, np.abs(place[around] - wanted))
+    best = off.argmin(axis=0)
+    return np.where(off[best, own] <= abs(lag), around[best, own], -1)
 
 
 def rows_in_time(seconds: Floats, earlier: float) -> Rows:
@@ -194,6 +198,23 @@ def is_key(pair: Pair) -> bool:
     """Whether a column has as many levels as one that rows are looked up by."""
     least, most = KEY_LEVELS
     return least <= len(pair.levels[0]) <= most * len(pair.reference)
+
+
+def runs_by_itself(pair: Pair, source: Rows) -> bool:
+    """Whether a reference value that differs from the one of its earlier row (n_ref,) follows from that, as the half hours of a
+    day do: three values or more in one order, whatever the other columns hold."""
+    values = pair.numbers[0] if pair.numeric else pair.codes[1][0].astype(float)
+    later = np.flatnonzero((source >= 0) & np.isfinite(values))
+    later = later[np.isfinite(values[source[later]]) & (values[later] != values[source[later]])]
+    begins, begin = np.unique(values[source[later]], return_inverse=True)
+    if len(begins) < 3 or len(later) < LEAST_STEPS * len(begins):
+        return False
+    ends, end = np.unique(values[later], return_inverse=True)
+    step, count = np.unique(begin * len(ends) + end, return_counts=True)
+    most = np.zeros(len(begins), np.int64)
+    np.maximum.at(most, step // len(ends), count)
+    # Each step is foretold by the others from its value: one that came once is not.
+    return float((most - 1).sum()) >= SAME_STEP * (len(later) - len(begins))
 
 
 def mean_and_error(values: Floats, unit: Rows) -> tuple[float, float]:
@@ -244,8 +265,7 @@ class Delay:
 def _rows_earlier(side: Side, rows: int, days: int) -> Rows | None:
     """The row so many rows, or the last one so many days, before each (n,), -1 for none; None where that is unknown."""
     if rows:
-        place = places(side)
-        return None if place is None else rows_before(place, rows)
+        return None if side.places is None else rows_before(side.places, rows)
     return None if side.seconds is None else rows_in_time(side.seconds, days * DAY)
 
 

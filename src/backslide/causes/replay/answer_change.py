@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from backslide.case import Case, Outcomes, decide
 from backslide.contracts import say
 from backslide.engine.columns import names
-from backslide.engine.columns.sample import positions
 from backslide.engine.roles.problem import Problem
 from backslide.playbook.shadow.replay import AGREE, ReplayResult
 from backslide.stats.metrics.metric import Floats
@@ -360,9 +359,7 @@ def _sequences(answers: Answers) -> list[tuple[str, NDArray[np.int64]]]:
     """Orders in which rows may be counted, each with the place of every sampled row (n_cur,), -1 where it has none."""
     side, n = answers.case.current, len(answers.altered)
     if not side.complete:
-        if n != side.settings.engine.sample_rows:
-            return []
-        return [("in the log", positions(side.window.rows, n, side.settings.engine.seed))]
+        return [] if side.places is None else [("in the log", side.places)]
     orders = [("in the log", np.arange(n))]
     if names.TIME in side.sample.columns:
         times = side.sample[names.TIME]

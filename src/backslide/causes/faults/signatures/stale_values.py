@@ -4,7 +4,9 @@
 foretell of its own row, where in the reference its own row fits best. The earlier row is up to ten rows before, the last one of a
 moment up to seven days before, or the last one with the same category. The difference must be far beyond what days differ
 by, and at least half of what the reference's own values would lose by being so late: natural drift makes a column fit worse, and
-not better elsewhere. A column that is late only from some day on is so from that day.
+not better elsewhere. A column that is late only from some day on is so from that day. One that runs through its values in an
+order of its own, as the half hours of a day, has to prove itself by its price: where clocks were set, or the sun rises earlier,
+all the others come early in that order, which looks the same.
 
 Or by the **seam** of the delay, without any other column: at its beginning the last rows, the last days or the last value of each
 key stand there a second time, in order and to the last digit, where the reference hardly ever agreed with itself so long before.
@@ -48,7 +50,8 @@ from backslide.causes.columns.lags import (
     is_key,
     linear_expectations,
     mean_and_error,
-    places,
+    rows_near,
+    runs_by_itself,
     units_of,
 )
 from backslide.causes.columns.repeated_stretch import find_repeated_stretch
@@ -92,7 +95,7 @@ class StaleValues(Signature):
     def recognise(self, case: Case) -> Iterable[Hypothesis]:
         """One hypothesis per late column, of the delay that explains its rows best: the column that gains most first, and others
         once it is moved back, for beside a late column its partners look early."""
-        if min(side.sample.height for side in case.sides) < LEAST_LATE or places(case.current) is None:
+        if min(side.sample.height for side in case.sides) < LEAST_LATE or case.current.places is None:
             return
         again = [name for name, pair in case.pairs.items() if _of_the_former_window(case, pair)]
         yield from (self._of_another_window(case, case.pairs[name]) for name in again)
@@ -103,7 +106,7 @@ class StaleValues(Signature):
             taken.add(stretch.column)
         for _ in range(MOST_COLUMNS):
             found = sorted(_late_columns(case, taken), key=lambda late: -late.gain)[:MOST_COLUMNS]
-            tried = [self._late(case.pairs[late.column], late.delay, late.rows) for late in found]
+            tried = [self._of_other_rows(case, late) for late in found]
             moved = [case.repaired(self.repair(case, h, case.current.sample)) for h in tried]
             if not tried:
                 return
@@ -113,6 +116,13 @@ class StaleValues(Signature):
             yield tried[best]
             taken.add(found[best].column)
             case = moved[best]
+
+    def _of_other_rows(self, case: Case, late: _Late) -> Hypothesis:
+        """Certain, unless the column runs in an order of its own: then the others, which follow the season, may be early."""
+        steps = [delay.sources(case, case.reference) for delay in (late.delay, Delay(rows=1))]
+        pair = case.pairs[late.column]
+        runs = any(source is not None and runs_by_itself(pair, source) for source in steps)
+        return replace(self._late(pair, late.delay, late.rows), exact=not runs)
 
     def _late(self, pair: Pair, delay: Delay, rows: Mask, *, at_once: bool = False) -> Hypothesis:
         name = pair.name
@@ -174,8 +184,10 @@ class StaleValues(Signature):
         if delay is None or (delay.rows and case.reference.complete):
             earlier = np.roll(own, n // 2 if delay is None else delay.rows)
         else:
-            sources = delay.sources(case, case.reference)
+            sources, places = delay.sources(case, case.reference), case.reference.places
             assert sources is not None
+            if delay.rows and places is not None:  # of a sample: nearly as late is nearer to the truth than not at all
+                sources = rows_near(places, delay.rows)
             earlier = np.where(sources >= 0, sources, own)
         late = own >= n - round(n * float(hypothesis.rows.mean()))
         return frame.with_columns(frame[column][np.where(late, earlier, own)].alias(column))
