@@ -19,12 +19,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from backslide.case import Case
+from backslide.case import Case, Side
 from backslide.causes.columns import edit
 from backslide.causes.faults.base import Hypothesis, evidence_of, scenario_with
 from backslide.causes.faults.column_signature import ColumnSignature
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
+from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import MISSING, Pair
 from backslide.playbook.base import Scenario
 from backslide.playbook.clock import time_columns
@@ -62,16 +63,23 @@ class RepeatedValues(ColumnSignature):
 
     def recognise_column(self, case: Case, pair: Pair) -> Iterable[Hypothesis]:
         """At most one hypothesis."""
-        if pair.name in time_columns(case) or not (pair.numeric or pair.categorical) or not case.reference.complete:
+        neighbours = _neighbours(case.reference)
+        if (
+            pair.name in time_columns(case)
+            or not (pair.numeric or pair.categorical)
+            or neighbours.sum() < edit.MIN_ROWS
+        ):
             return
-        same = [_share_of_same(values) for values in _values(pair)]
-        if same[1] < LEAST_SHARE or min(map(len, (pair.reference, pair.current))) < edit.MIN_ROWS:
+        ref, values = _values(pair)
+        if len(values) < edit.MIN_ROWS:
+            return
+        same = float(_same(ref)[neighbours].mean()), _share_of_same(values)
+        if same[1] < LEAST_SHARE:
             return  # what is beyond chance is less still
         counts = [_counts(pair, window) for window in (0, 1)]
         (before, _), (now, error) = (_beyond_chance(*one) for one in zip(same, counts, strict=True))
         if now < LEAST_SHARE or before > USUAL or now - before < LEAST_Z * error:
             return
-        values = _values(pair)[1]
         if pair.numeric and now <= AS_SORTED * (1 - len(counts[0]) / len(pair.reference)):
             return  # as often as if rows were sorted by the column, or grouped by what it is of
         rows = np.concatenate([[False], _same(values)])
@@ -155,6 +163,12 @@ def _same(values: Floats) -> NDArray[np.bool_]:
 
 def _share_of_same(values: Floats) -> float:
     return float(_same(values).mean()) if len(values) > 1 else 0.0
+
+
+@once
+def _neighbours(side: Side) -> NDArray[np.bool_]:
+    """Sampled rows but the first (n - 1,) whose row before is in the sample as well."""
+    return np.zeros(0, bool) if side.places is None else np.asarray(np.diff(side.places) == 1)
 
 
 def _counts(pair: Pair, window: int) -> NDArray[np.int64]:
