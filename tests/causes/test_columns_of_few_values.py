@@ -273,3 +273,30 @@ def test_every_second_whole_number_gone_is_rounding_and_no_limit():
         worlds.case_of(tables.scenario(first, tables.put(second, "hour", rng.integers(0, 24, second.height) // 2 * 2)))
     )
     assert [(f.kind, f.exact) for f in found if f.features == ("hour",)] == [(CauseKind.ROUNDED_VALUES, True)]
+
+
+def shares_of(rng: np.random.Generator, a: float, b: float, rows: int) -> np.ndarray:
+    """Transfers in steps of 1/1140, written with six decimals."""
+    return np.round(np.round(rng.beta(a, b, rows) * 1140) / 1140, 6)
+
+
+def curve_of(ref: np.ndarray, cur: np.ndarray) -> str | None:
+    found = find_curve(pair_of(ref, cur))
+    return None if found is None else found.key
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_values_that_came_before_are_on_no_curve_though_higher_ones_come_more_often(seed):
+    """Roots of a beta variable are nearly beta distributed: their shape tells nothing, their digits do."""
+    rng = np.random.default_rng(seed)
+    ref, higher = shares_of(rng, 2, 3, 5000), np.sqrt(rng.beta(2, 3, 400))
+    season = np.round(np.round(higher * 1140) / 1140, 6)
+    assert curve_of(ref, season) is None
+    assert curve_of(ref, higher) == "sqrt"
+    assert curve_of(ref, np.round(higher, 6)) == "sqrt"
+
+
+def test_a_curve_of_coarse_values_is_read_where_their_digits_tell_nothing():
+    rng = np.random.default_rng(4)
+    ref, root = np.round(rng.beta(2, 3, 5000), 2), np.round(np.sqrt(np.round(rng.beta(2, 3, 400), 2)), 2)
+    assert curve_of(ref, root) == "sqrt"

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from backslide.causes.columns.remainder import is_explained
-from backslide.causes.columns.resolution import evenly_spaced, frequent_levels, ks_of_rounded, same_levels
+from backslide.causes.columns.resolution import (
+    HARDLY,
+    evenly_spaced,
+    frequent_levels,
+    ks_of_rounded,
+    levels_of,
+    on_levels,
+    same_levels,
+    step_of,
+)
 from backslide.contracts import say
 from backslide.engine.columns.pair import Pair
 from backslide.stats.metrics.metric import Floats
@@ -146,7 +155,19 @@ def find_curve(pair: Pair) -> MonotoneMap | None:
         left = ks_of_rounded(curve.apply(ref), cur)
         if left <= max(noise, REMAINS * moved) and (best is None or left < best[0]):
             best = left, curve
-    return best[1] if best is not None else None
+    return best[1] if best is not None and not _as_before(best[1], ref, cur) else None
+
+
+def _as_before(curve: MonotoneMap, ref: Floats, cur: Floats) -> bool:
+    """Whether most current values (sorted) stand among the reference's to the last digit, where hardly any would on the curve:
+    then other ones come more often, as in a season, and none was converted."""
+    levels = levels_of(ref)
+    if levels is None:
+        return False
+    step, on_curve = step_of(cur), curve.apply(ref)
+    if step is not None:
+        on_curve = np.round(on_curve / step) * step
+    return float(on_levels(cur, levels).mean()) > 1 - HARDLY > 2 * float(on_levels(on_curve, levels).mean())
 
 
 def _offset_of_levels(ref: Floats, cur: Floats) -> Offset | None:
