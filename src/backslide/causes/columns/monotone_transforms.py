@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from backslide.causes.columns.resolution import (
     ks_of_rounded,
     levels_of,
     on_levels,
+    on_step,
     same_levels,
     step_of,
 )
@@ -29,6 +30,10 @@ MIN_MOVED = 0.3
 OFFSET_MOVED = 0.1
 PLAIN_OFFSET_MOVED = 0.25
 """The same for an offset that nothing but its price can tell from a drift of the mean."""
+FAR = 0.9
+"""Distance from which on hardly any value lies where the former ones did: no season takes a column so far along a curve."""
+LEAST_OFF = 0.1
+"""Share of the values that a curve must take off the steps of a column, so that digits tell: zeros stay zeros."""
 REMAINS = 0.1
 """Share of what moved that may remain after a curve, beyond noise."""
 AFFINE_MOVED = 0.6
@@ -49,7 +54,9 @@ class MonotoneMap:
     """A one-to-one map of the values, named by ``key``."""
 
     key: str
-    exact = True
+    exact: bool = True
+    """Whether it explains nearly all that moved, the digits show it, or hardly any value lies where the former ones did: of few
+    rows, a season may look like a curve, too."""
 
     @property
     def words(self) -> str:
@@ -155,7 +162,22 @@ def find_curve(pair: Pair) -> MonotoneMap | None:
         left = ks_of_rounded(curve.apply(ref), cur)
         if left <= max(noise, REMAINS * moved) and (best is None or left < best[0]):
             best = left, curve
-    return best[1] if best is not None and not _as_before(best[1], ref, cur) else None
+    if best is None or _as_before(best[1], ref, cur):
+        return None
+    shown = moved >= FAR or best[0] <= REMAINS * moved
+    return replace(best[1], exact=shown or _by_digits(best[1], ref, cur))
+
+
+def _by_digits(curve: MonotoneMap, ref: Floats, cur: Floats) -> bool:
+    """Whether the current values (sorted) leave the steps that the reference keeps to as often as on the curve, or go back to its
+    levels."""
+    if same_levels(curve.undo, ref, cur):
+        return True
+    step = step_of(ref)
+    if step is None:
+        return False
+    expected = 1 - on_step(curve.apply(ref), step)
+    return expected >= LEAST_OFF and 1 - on_step(cur, step) >= HARDLY * expected
 
 
 def _as_before(curve: MonotoneMap, ref: Floats, cur: Floats) -> bool:

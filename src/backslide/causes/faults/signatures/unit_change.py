@@ -16,11 +16,11 @@ and origin together (standardised values, values between 0 and 1) are named when
 one that a scaler fitted on the reference gives.
 
 **Recognised as well**: a logarithm, a root or their opposite (log, log1p, sqrt, square, exp), where the map leaves nothing to
-explain and takes values to others than the reference held; and columns that tell the time, shifted by whole hours, weekdays or
-months, on their circle or, also on a part of the rows, against the clock of the rows (another time zone, another first day of the
-week). A shift by one hour alone may be daylight
-saving: named only when undoing it brings points back. And large values alone, changed by what they are: thousands read as
-decimals, or an integer that overflowed.
+explain and takes values to others than the reference held; it has to prove itself by its price where few values stay among the
+former ones, written in the same steps, as a season may take them there. And columns that tell the time, shifted by whole hours,
+weekdays or months, on their circle or, also on a part of the rows, against the clock of the rows (another time zone, another
+first day of the week). A shift by one hour alone may be daylight saving: named only when undoing it brings points back. And large
+values alone, changed by what they are: thousands read as decimals, or an integer that overflowed.
 
 **Repair** applies the inverse map; **injection** applies the map to the reference.
 """
