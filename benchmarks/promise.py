@@ -75,7 +75,7 @@ class Days:
     def judge(self, days: Sequence[int] | None = None) -> list[Track]:
         """Every stream but the canary's through its detectors, over ``days`` in place of the days that came."""
         first = min(self.inputs)
-        order = list(self.inputs) if days is None else list(days)
+        order = sorted(self.inputs) if days is None else list(days)
         ledger = Ledger(
             (self.reference["inputs"], _renumbered(self.inputs, order, first)),
             (self.reference["labels"], _renumbered(self.labels, order, first)),

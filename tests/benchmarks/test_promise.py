@@ -20,8 +20,11 @@ def test_years_drawn_from_stored_days_keep_weekdays_and_length():
 
 
 @pytest.mark.slow
-def test_stored_days_raise_what_the_whole_look_raised(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("look", [28, 2])
+def test_stored_days_raise_what_the_whole_look_raised(monkeypatch: pytest.MonkeyPatch, look: int):
+    """Also where several looks kept them, the later ones first."""
     monkeypatch.setattr(watched_logs, "SIZES", (400,))
+    monkeypatch.setattr(promise, "LOOK", look)
     broken = watched_logs.REFERENCE + 3
 
     def cents(columns: dict[str, Any], rng: np.random.Generator) -> None:
