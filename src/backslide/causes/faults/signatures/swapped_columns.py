@@ -65,10 +65,10 @@ class SwappedColumns(Signature):
     def recognise(self, case: Case) -> Iterable[Hypothesis]:
         """Pairs of columns, the clearest first, and rings of more before pairs that are less clear; a column takes part in one
         exchange only."""
-        pairs = sorted([*_exchanges(case), *_exchange_ties(case)], key=lambda item: item[2])
+        pairs = sorted(_exchanges(case), key=lambda item: item[2])
         taken = {name for i, j, ratio in pairs if ratio < EXACT for name in (i, j)}
         found: list[tuple[tuple[str, ...], bool]] = [((i, j), ratio < EXACT) for i, j, ratio in pairs]
-        found += _rings(case, taken)
+        found += [*_rings(case, taken), *((two, True) for two in _exchange_ties(case))]
         taken = set()
         for ring, exact in sorted(found, key=lambda item: not item[1] and len(item[0]) == 2):
             if not taken & set(ring):
@@ -128,12 +128,13 @@ def _exchanges(case: Case) -> Iterable[tuple[str, str, float]]:
                 yield p.name, q.name, ratio if _telling(p) and _telling(q) else max(ratio, EXACT)
 
 
-def _exchange_ties(case: Case) -> Iterable[tuple[str, str, float]]:
+def _exchange_ties(case: Case) -> list[tuple[str, str]]:
     """Two columns of numbers whose rank correlations with the others changed, and are what they were once the two are taken for
     each other: a world that moves changes some of them, and never into those of another column."""
     ties = dependence(case)
     own = {name: int(ties.vectors(name)[0]) for name in ties.names if case.pairs[name].numeric}
     change = ((ties.reference - ties.current) ** 2).sum(axis=1)
+    found: list[tuple[float, tuple[str, str]]] = []
     for p, q in combinations([name for name, i in own.items() if change[i] >= TIES_CHANGED], 2):
         i, j = own[p], own[q]
         rest = np.ones(len(change), bool)
@@ -144,7 +145,8 @@ def _exchange_ties(case: Case) -> Iterable[tuple[str, str, float]]:
             continue
         spans = [(float(case.pairs[name].finite[0][0]), float(case.pairs[name].finite[0][-1])) for name in (q, p)]
         if all(_inside(case.pairs[name].finite[1], span) >= INSIDE for name, span in zip((p, q), spans, strict=True)):
-            yield p, q, EXACT * crossed / as_they_stand
+            found.append((crossed / as_they_stand, (p, q)))
+    return [two for _, two in sorted(found)]
 
 
 def _exchange_ranges(p: Pair, q: Pair) -> bool:
