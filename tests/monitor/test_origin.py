@@ -23,8 +23,10 @@ def diagnosis(
     confidence: Confidence = Confidence.SUPPORTED,
     verdict: Verdict = Verdict.DEGRADED,
     replayed: Severity = Severity.OK,
+    exchanged: tuple[str, ...] = (),
 ) -> Diagnosis:
-    causes = () if kind is None else (Cause.model_construct(kind=kind, confidence=confidence),)
+    cause = None if kind is None else Cause.model_construct(kind=kind, confidence=confidence, classes=exchanged)
+    causes = () if cause is None else (cause,)
     finding = Finding.model_construct(code="SHD001", subject="reference", severity=replayed)
     return Diagnosis.model_construct(
         verdict=verdict,
@@ -76,3 +78,10 @@ def test_fixed_rows_that_were_asked_before_and_since_rule_out_another_model(answ
     said, settle = find_origin(diagnosis(CauseKind.CONCEPT_DRIFT), 10, canary(answers))
     assert said == origin
     assert bool(settle) == (origin == "unsure")
+
+
+def test_classes_in_each_others_place_are_the_labels_where_fixed_rows_are_answered_as_before():
+    found = diagnosis(CauseKind.OUTPUT_CHANGE, confidence=Confidence.SUSPECTED, exchanged=("a", "b"))
+    assert find_origin(found, 10, canary({8: 0, 9: 0, 12: 0}))[0] == "labels"
+    assert find_origin(found, 10, canary({8: 0, 12: 60}))[0] == "unsure"
+    assert find_origin(found, 10, NOBODY)[0] == "unsure"

@@ -2,7 +2,7 @@
 
 The diagnosis says what the rows show. Two things it cannot know by itself. Whether another model answers shows in fixed rows that
 the model is asked about again, or in a saved model that reproduces what was served; without either, a relation that changed may
-as well be another model. And with two classes, or with numbers, a changed relation looks like changed labelling: only from three
+as well be another model, and labels in each other's place as well be answers. And with two classes, or with numbers, a changed relation looks like changed labelling: only from three
 classes on do rows that are labelled otherwise leave the other classes, and what the model says, as they were.
 """
 
@@ -48,7 +48,11 @@ def find_origin(diagnosis: Diagnosis, since: int, witnesses: Witnesses) -> tuple
         witnesses = replace(witnesses, saved_model=False)
     cause = diagnosis.causes[0] if diagnosis.causes else None
     if cause is None or cause.confidence == Confidence.SUSPECTED:
-        return "unsure", "" if witnesses.know_the_model(since) else UNKNOWN_MODEL
+        if not witnesses.know_the_model(since):
+            return "unsure", UNKNOWN_MODEL
+        # Classes in each other's place, while fixed rows are answered as before: it was the labels.
+        exchanged = cause is not None and cause.kind == CauseKind.OUTPUT_CHANGE and cause.classes
+        return ("labels" if exchanged else "unsure"), ""
     if cause.kind == CauseKind.UNRECOGNISED_FAULT:
         return "unsure", UNFIT
     if cause.kind.family == "data fault":
