@@ -3,8 +3,9 @@
     python benchmarks/world_model_labels.py --incidents 100
     python benchmarks/world_model_labels.py --incidents 100 --classes 2
 
-A desk sorts letters into classes by five numbers; a model behind a function answers, and canary rows ask it once a day. Labels
-come on the day. After twelve quiet days one thing changes, by a size drawn at random that costs three points of accuracy or more:
+A desk sorts letters into classes by five numbers; a model behind a function answers, and every look asks it about canary rows: in the
+middle and at the end of the quiet days, as a change may be dated a day early, and once more when all is over. Labels come on the
+day. After twelve quiet days one thing changes, by a size drawn at random that costs three points of accuracy or more:
 
 * *model*: another one answers behind the same address: one that learned from few rows, two classes exchanged, one class favoured;
 * *labels*: reviewers label a share of one class as another, or two classes as each other;
@@ -195,7 +196,7 @@ def incident(moved: str, seed: int, classes: int) -> tuple[str, Incident | None,
     how, before, after = harmful(moved, rng, classes)
     with tempfile.TemporaryDirectory() as name:
         settings, book = write(Path(name), rng, before, after), Book()
-        for day, desk in ((QUIET, before), (QUIET + BROKEN, after)):
+        for day, desk in ((QUIET // 2, before), (QUIET, before), (QUIET + BROKEN, after)):
             _deploy(Path(name), desk.model)
             answer = watch(settings, book=book, as_of=START + timedelta(days=REFERENCE + day, hours=6), deliver=False)
     raised = [one for one in answer.incidents if one.level == Level.ALARM]
