@@ -3,9 +3,9 @@
     python benchmarks/world_model_labels.py --incidents 100
     python benchmarks/world_model_labels.py --incidents 100 --classes 2
 
-A desk sorts letters into classes by five numbers; a model behind a function answers, and every look asks it about canary rows: in the
-middle and at the end of the quiet days, as a change may be dated a day early, and once more when all is over. Labels come on the
-day. After twelve quiet days one thing changes, by a size drawn at random that costs three points of accuracy or more:
+A desk sorts letters into classes by five numbers; a model behind a function answers, and every look asks it about canary rows:
+in the middle and at the end of the quiet days, as a change may be dated a day early, and once more when all is over. Labels come
+on the day. After twelve quiet days one thing changes, by a size drawn at random that costs three points of accuracy or more:
 
 * *model*: another one answers behind the same address: one that learned from few rows, two classes exchanged, one class favoured;
 * *labels*: reviewers label a share of one class as another, or two classes as each other;

@@ -220,6 +220,9 @@ def test_values_of_another_size_are_another_unit_though_the_season_moved_them_to
     assert conversion(7 * season).factor == pytest.approx(7 * np.median(season) / np.median(before), rel=0.05)
     assert conversion(season / 9).factor == pytest.approx(np.median(season) / 9 / np.median(before), rel=0.05)
     assert conversion(season) is None
+    # One constant after another is no unit.
+    assert of_values(Pair("k", ColumnKind.NUMERIC, pl.Series([2.0] * 3000), pl.Series([9.0] * 3000))) is None
+    assert conversion(np.full(3000, 999.0)) is None
 
 
 def reviews(seed: int, rows: int = 1500) -> pl.DataFrame:
@@ -277,9 +280,41 @@ def test_columns_of_one_range_are_exchanged_where_they_go_with_the_others_as_the
     sound = readings(2, 0.8)
     crossed = sound.with_columns(felt=pl.col("wind"), wind=pl.col("felt"))
 
-    def found(current: pl.DataFrame) -> list[set[str]]:
+    def found(current: pl.DataFrame) -> list[str]:
         case = worlds.case_of(Scenario(readings(1, 0.0), current, roles, None, ""))
-        return [set(h.features) for h in SwappedColumns().recognise(case) if h.exact]
+        return [h.seen for h in SwappedColumns().recognise(case) if h.exact]
 
-    assert found(crossed) == [{"felt", "wind"}]
+    assert found(crossed) == ["felt and wind were exchanged: each goes with the other columns as the other one did"]
     assert found(sound) == []
+
+
+def test_columns_whose_partners_were_exchanged_were_not():
+    """As t goes with a and u with b, exchanging t and u looks like exchanging a and b, which did not happen."""
+
+    def rows(seed: int) -> pl.DataFrame:
+        rng = np.random.default_rng(seed)
+        a, b = rng.normal(size=(2, 3000))
+        t, u = 0.8 * a + 0.6 * rng.normal(size=3000), 100 + 0.8 * b + 0.6 * rng.normal(size=3000)
+        return pl.DataFrame({"a": a, "b": b, "t": t, "u": u, "label": rng.choice(["yes", "no"], 3000)}).with_columns(
+            prediction=pl.col("label")
+        )
+
+    crossed = rows(2).with_columns(t=pl.col("u"), u=pl.col("t"))
+    roles = {"label": "label", "prediction": "prediction", "features": ["a", "b", "t", "u"]}
+    case = worlds.case_of(Scenario(rows(1), crossed, roles, None, ""))
+    assert [set(h.features) for h in SwappedColumns().recognise(case)] == [{"t", "u"}]
+
+
+def test_a_wind_that_turned_exchanged_nothing_for_certain_without_labels():
+    def rows(seed: int, turned: bool) -> pl.DataFrame:
+        rng = np.random.default_rng(seed)
+        u, v = rng.normal(size=(2, 3000))
+        waves, power = (0.6 * (v if turned else u) + 0.8 * rng.normal(size=3000) for _ in range(2))
+        said = np.where(u > 0, "yes", "no")
+        label = pl.Series([None] * 3000 if turned else said, dtype=pl.String)
+        frame = pl.DataFrame({"u": u, "v": v, "waves": waves, "power": power, "prediction": said})
+        return frame.with_columns(label=label)
+
+    roles = {"label": "label", "prediction": "prediction", "features": ["u", "v", "waves", "power"]}
+    case = worlds.case_of(Scenario(rows(1, False), rows(2, True), roles, None, ""))
+    assert not [h for h in SwappedColumns().recognise(case) if h.exact]

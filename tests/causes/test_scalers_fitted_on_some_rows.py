@@ -13,7 +13,7 @@ import pytest
 from scipy.stats import binom
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import RobustScaler, StandardScaler
 
 import worlds
 from backslide.causes.pricing.counterfactual import PricingBench
@@ -98,6 +98,10 @@ def test_a_scaler_fitted_anywhere_is_told_where_the_pipeline_that_answers_is_giv
     found = told(model, scaler, reference, current, given=True)
     assert found is not None
     assert (found.kind, set(found.features)) == (CauseKind.SCALER_REFIT, set(NUMBERS))
+    robust = make_pipeline(RobustScaler().fit(past[NUMBERS]), model[1])
+    other = told(model, robust, reference, current, given=True)
+    assert other is not None
+    assert other.kind is CauseKind.PREPROCESSING_CHANGE  # another scaler is no fit on other rows
     again = told(model, both, reference, current, given=True)
     assert again is not None
     assert again.kind is CauseKind.MODEL_CHANGE

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from backslide.causes.replay.exchanged_by_labels import OR_LABELS
 from backslide.contracts.cause import Cause, CauseKind, Confidence
 from backslide.contracts.diagnosis import Action, Decision, Diagnosis, Inputs, Verdict
 from backslide.contracts.finding import Finding, Outcome, Severity
@@ -25,7 +28,8 @@ def diagnosis(
     replayed: Severity = Severity.OK,
     exchanged: tuple[str, ...] = (),
 ) -> Diagnosis:
-    cause = None if kind is None else Cause.model_construct(kind=kind, confidence=confidence, classes=exchanged)
+    said = f"The answers 'a' and 'b' stand in each other's place ({OR_LABELS})" if exchanged else ""
+    cause = None if kind is None else Cause.model_construct(kind=kind, confidence=confidence, summary=said)
     causes = () if cause is None else (cause,)
     finding = Finding.model_construct(code="SHD001", subject="reference", severity=replayed)
     return Diagnosis.model_construct(
@@ -80,8 +84,13 @@ def test_fixed_rows_that_were_asked_before_and_since_rule_out_another_model(answ
     assert bool(settle) == (origin == "unsure")
 
 
-def test_classes_in_each_others_place_are_the_labels_where_fixed_rows_are_answered_as_before():
+def test_classes_in_each_others_place_are_the_labels_where_what_serves_answers_fixed_rows_as_before():
     found = diagnosis(CauseKind.OUTPUT_CHANGE, confidence=Confidence.SUSPECTED, exchanged=("a", "b"))
-    assert find_origin(found, 10, canary({8: 0, 9: 0, 12: 0}))[0] == "labels"
-    assert find_origin(found, 10, canary({8: 0, 12: 60}))[0] == "unsure"
-    assert find_origin(found, 10, NOBODY)[0] == "unsure"
+    same, moved = (replace(canary(answers), served=True) for answers in ({8: 0, 9: 0, 12: 0}, {8: 0, 12: 60}))
+    assert find_origin(found, 10, same)[0] == "labels"
+    assert find_origin(found, 10, moved)[0] == "unsure"
+    assert (
+        find_origin(found, 10, replace(same, served=False))[0] == "unsure"
+    )  # a file answers as ever, whatever is served
+    altered = diagnosis(CauseKind.OUTPUT_CHANGE, confidence=Confidence.SUSPECTED)
+    assert find_origin(altered, 10, same)[0] == "unsure"

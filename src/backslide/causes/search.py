@@ -19,6 +19,7 @@ from backslide.case import Case, Progress
 from backslide.causes.faults.base import Fault
 from backslide.causes.faults.misfits import (
     anything_moved,
+    as_certain,
     broke_together,
     find_row_faults,
     find_unrecognised,
@@ -253,11 +254,13 @@ def _with_row_faults(found: Explanation, bench: PricingBench, known: list[Fault]
         return replace(found, notes=(*found.notes, *notes))
     faults = [replace(fault, share=None) for fault in found.faults]
     for fault in tuple(read):
-        same = next((one for one in faults if broke_together(one, fault)), None)
-        if same is not None:
-            others = [one for one in faults if one is not same]
-            faults = [*others, price(bench, Fault((*same.hypotheses, *fault.hypotheses), same.suspects), others)]
-            read = tuple(one for one in read if one is not fault)
+        some = fault.rows.mean() < ALL_ROWS
+        same = next((one for one in faults if some and broke_together(one, fault)), None)
+        with noted("columns that broke together", notes):
+            joined = None if same is None else _joined(bench, same, fault, faults)
+            if joined is not None and materiality.matters(joined, scale):
+                faults = [*(one for one in faults if one is not same), joined]
+                read = tuple(one for one in read if one is not fault)
     harmful = [fault for fault in read if materiality.matters(fault, scale)]
     harmless = [fault for fault in read if not materiality.matters(fault, scale)]
     return replace(
@@ -266,6 +269,12 @@ def _with_row_faults(found: Explanation, bench: PricingBench, known: list[Fault]
         harmless=(*found.harmless, *harmless),
         notes=(*found.notes, *notes),
     )
+
+
+def _joined(bench: PricingBench, one: Fault, other: Fault, faults: list[Fault]) -> Fault:
+    """Two faults of one mechanism as one, priced beside the others."""
+    both = Fault((*one.hypotheses, *other.hypotheses), one.suspects | other.suspects)
+    return price(bench, both, [fault for fault in faults if fault is not one])
 
 
 def _with_unrecognised(found: Explanation, bench: PricingBench, scale: Scale, tried: list[Fault]) -> Explanation:
@@ -282,7 +291,7 @@ def _with_unrecognised(found: Explanation, bench: PricingBench, scale: Scale, tr
         # What was recognised and priced as a little of everything may be much on the rows that do not fit.
         known = next((fault for fault in harmless if fault.exact and fault.features == suspect.features), None)
         if known is None and (specific := materiality.as_specific(suspect, tried, scale)) is not None:
-            named.append(specific)
+            named.append(as_certain(specific))
             harmless = tuple(fault for fault in harmless if fault is not specific)
             continue
         if known is None or not found.artefact:

@@ -1,19 +1,23 @@
 """What moved in an incident: the world, the model, the labels or the data; or that it cannot be told.
 
-The diagnosis says what the rows show. Two things it cannot know by itself. Whether another model answers shows in fixed rows that
-the model is asked about again, or in a saved model that reproduces what was served; without either, a relation that changed may
-as well be another model, and labels in each other's place as well be answers. And with two classes, or with numbers, a changed relation looks like changed labelling: only from three
-classes on do rows that are labelled otherwise leave the other classes, and what the model says, as they were.
+The diagnosis says what the rows show. Two things it cannot know by itself. Whether another model answers shows in fixed rows
+that the model is asked about again, or in a saved model that reproduces what was served; without either, a relation that changed
+may as well be another model, and labels in each other's place as well be answers. And with two classes, or with numbers, a
+changed relation looks like changed labelling: only from three classes on do rows that are labelled otherwise leave the other
+classes, and what the model says, as they were.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from backslide.causes.replay.exchanged_by_labels import OR_LABELS
 from backslide.contracts.cause import Cause, CauseKind, Confidence
+from backslide.contracts.config import Settings
 from backslide.contracts.diagnosis import Action, Diagnosis
 from backslide.contracts.finding import Severity
 from backslide.contracts.watch import Origin
+from backslide.models.imports import is_spec
 from backslide.monitor.canary import CanaryWatch
 
 REPLAY = "SHD001"
@@ -34,6 +38,14 @@ class Witnesses:
 
     saved_model: bool
     canary: CanaryWatch | None
+    served: bool = False
+    """Whether the canary rows are answered by what serves, behind its address, and not by a file."""
+
+    @classmethod
+    def of(cls, settings: Settings, saved_model: bool, canary: CanaryWatch | None) -> Witnesses:
+        """What the settings of a watch give."""
+        asked = settings.watch.canary.model if settings.watch.canary is not None else None
+        return cls(saved_model, canary, asked is not None and is_spec(asked, settings.base))
 
     def know_the_model(self, since: int) -> bool:
         """Whether another model that answers since a period would have shown."""
@@ -50,9 +62,9 @@ def find_origin(diagnosis: Diagnosis, since: int, witnesses: Witnesses) -> tuple
     if cause is None or cause.confidence == Confidence.SUSPECTED:
         if not witnesses.know_the_model(since):
             return "unsure", UNKNOWN_MODEL
-        # Classes in each other's place, while fixed rows are answered as before: it was the labels.
-        exchanged = cause is not None and cause.kind == CauseKind.OUTPUT_CHANGE and cause.classes
-        return ("labels" if exchanged else "unsure"), ""
+        # Classes in each other's place, while what serves answers fixed rows as before: it was the labels.
+        either = cause is not None and cause.kind == CauseKind.OUTPUT_CHANGE and OR_LABELS in cause.summary
+        return ("labels" if either and witnesses.served and not witnesses.saved_model else "unsure"), ""
     if cause.kind == CauseKind.UNRECOGNISED_FAULT:
         return "unsure", UNFIT
     if cause.kind.family == "data fault":

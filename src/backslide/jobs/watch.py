@@ -106,7 +106,7 @@ def watch(
     if settings.watch.diagnose:
         saved = settings.artifacts.reference_model if reference_model is None else reference_model
         more = {"last": look.last, "recover_after": look.recover_after, "reference_model": reference_model}
-        more["witnesses"] = Witnesses(saved is not None, look.canary)
+        more["witnesses"] = Witnesses.of(settings, saved is not None, look.canary)
         investigate(settings, look.rows, memory, groups, look.grid, say, **more)
     memory.number(identity(group, look.grid) for group in groups)
     if not replay:

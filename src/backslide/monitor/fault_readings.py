@@ -139,7 +139,7 @@ class FaultReader:
             parts = [frames[n] for n in run if n in frames]
             if sum(part.height for part in parts) < MIN_ROWS or reference.height < MIN_ROWS:
                 continue
-            current = pl.concat(parts)
+            current = pl.concat(parts).sort(PLACE)  # periods of a log out of order lie in each other
             rows = rows or current.height
             try:
                 read = [replace(one, periods=len(run)) for one in self._screened(reference, current)]

@@ -202,6 +202,11 @@ def recognised_as(known: Fault, suspect: Fault) -> Fault:
     return replace(suspect, hypotheses=(named,))
 
 
+def as_certain(fault: Fault) -> Fault:
+    """The fault, whose column does not fit the others, so that what it says of it need not prove itself on other rows."""
+    return replace(fault, hypotheses=tuple(replace(h, exact=True) for h in fault.hypotheses))
+
+
 def misfits(
     case: Case, taken: frozenset[str] = frozenset(), columns: Sequence[str] | None = None
 ) -> list[ColumnExpectation]:

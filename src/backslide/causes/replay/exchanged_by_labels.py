@@ -32,6 +32,10 @@ NEARER = 0.6
 """Distance from the former proportions, exchanged back over as they came, from which on they came exchanged."""
 
 
+OR_LABELS = "or their labels are; only the model could tell"
+"""Said where nothing tells answers in each other's place from labels that are."""
+
+
 @dataclass(frozen=True)
 class ExchangedClasses:
     """The answers with the classes exchanged back, and how sure it is that it was the answers."""
@@ -117,7 +121,7 @@ def _change(case: Case, to: NDArray[np.int64], moved: NDArray[np.int64], *, sure
         scores[:, to] = served.scores
     columns = tuple(case.problem.roles.scores[c] for c in names if c in case.problem.roles.scores)
     own = (case.problem.roles.prediction,) if case.problem.roles.prediction else ()
-    doubt = "" if sure else " (or their labels are; only the model could tell)"
+    doubt = "" if sure else f" ({OR_LABELS})"
     return AnswerChange(
         Outcomes(served.labels, predictions, scores),
         f"the answers {say.listed([repr(c) for c in names])} stand in each other's place in the current window{doubt}: rows of "

@@ -52,6 +52,8 @@ ATOM, NO_ATOM = 0.2, 0.01
 TIES_CHANGED, TIES_LEFT = 0.15, 0.2
 """Sum of the squared changes of a column's correlations from which its ties are others, and the share of it that may be left once
 two columns are taken for each other."""
+TIES_BESIDE = 0.02
+"""And the least that must have changed beside the column that tells most: one tie alone may be that column's own."""
 RARE = 3
 """Rows under which a value says nothing."""
 MOST_IN_RINGS = 40
@@ -68,15 +70,21 @@ class SwappedColumns(Signature):
         pairs = sorted(_exchanges(case), key=lambda item: item[2])
         taken = {name for i, j, ratio in pairs if ratio < EXACT for name in (i, j)}
         found: list[tuple[tuple[str, ...], bool]] = [((i, j), ratio < EXACT) for i, j, ratio in pairs]
-        found += [*_rings(case, taken), *((two, True) for two in _exchange_ties(case))]
+        rings = list(_rings(case, taken))
+        by_ties = _exchange_ties(case, taken | {name for ring, clear in rings if clear for name in ring})
+        # Without labels nothing tells an exchange from a world that turned, nor which of two that explain each other it was.
+        sure = case.has_labels and len(by_ties) == 1
+        found += [*rings, *((two, sure) for two in by_ties)]
+        told = {(i, j) for i, j, _ in pairs}
         taken = set()
         for ring, exact in sorted(found, key=lambda item: not item[1] and len(item[0]) == 2):
             if not taken & set(ring):
                 taken |= set(ring)
-                yield self._exchanged(case, ring, exact)
+                yield self._exchanged(case, ring, exact, by_ties=ring in by_ties and ring not in told)
 
-    def _exchanged(self, case: Case, ring: tuple[str, ...], exact: bool) -> Hypothesis:
-        seen = f"{say.listed(ring)} were exchanged: each is distributed as the other was"
+    def _exchanged(self, case: Case, ring: tuple[str, ...], exact: bool, *, by_ties: bool) -> Hypothesis:
+        how = "goes with the other columns as the other one did" if by_ties else "is distributed as the other was"
+        seen = f"{say.listed(ring)} were exchanged: each {how}"
         if len(ring) > 2:
             seen = (
                 f"{say.listed(ring)} changed places: each is distributed as the next one was, and the last as the first"
@@ -128,20 +136,26 @@ def _exchanges(case: Case) -> Iterable[tuple[str, str, float]]:
                 yield p.name, q.name, ratio if _telling(p) and _telling(q) else max(ratio, EXACT)
 
 
-def _exchange_ties(case: Case) -> list[tuple[str, str]]:
+def _exchange_ties(case: Case, known: set[str]) -> list[tuple[str, str]]:
     """Two columns of numbers whose rank correlations with the others changed, and are what they were once the two are taken for
-    each other: a world that moves changes some of them, and never into those of another column."""
+    each other, whichever of the others is left out; columns of exchanges that are ``known`` are neither asked nor witnesses."""
     ties = dependence(case)
-    own = {name: int(ties.vectors(name)[0]) for name in ties.names if case.pairs[name].numeric}
-    change = ((ties.reference - ties.current) ** 2).sum(axis=1)
+    own = {name: int(ties.vectors(name)[0]) for name in ties.names if case.pairs[name].numeric and name not in known}
+    witness = ~np.isin(ties.owner, [ties.names.index(name) for name in known if name in ties.names])
+    change = ((ties.reference - ties.current) ** 2)[:, witness].sum(axis=1)
     found: list[tuple[float, tuple[str, str]]] = []
     for p, q in combinations([name for name, i in own.items() if change[i] >= TIES_CHANGED], 2):
         i, j = own[p], own[q]
-        rest = np.ones(len(change), bool)
+        rest = witness.copy()
         rest[[i, j]] = False
         before, now = ties.reference[[i, j]][:, rest], ties.current[[i, j]][:, rest]
-        as_they_stand, crossed = (float(((before - side) ** 2).sum()) for side in (now, now[::-1]))
+        apart = [((before - side) ** 2).sum(axis=0) for side in (now, now[::-1])]
+        strongest = ties.owner[rest] == ties.owner[rest][apart[0].argmax()] if rest.any() else rest[rest]
+        as_they_stand, crossed = (float(side.sum()) for side in apart)
+        without = [float(side[~strongest].sum()) for side in apart]
         if as_they_stand < 2 * TIES_CHANGED or crossed > TIES_LEFT * as_they_stand:
+            continue
+        if without[0] < TIES_BESIDE or without[1] > TIES_LEFT * without[0]:
             continue
         spans = [(float(case.pairs[name].finite[0][0]), float(case.pairs[name].finite[0][-1])) for name in (q, p)]
         if all(_inside(case.pairs[name].finite[1], span) >= INSIDE for name, span in zip((p, q), spans, strict=True)):

@@ -173,7 +173,7 @@ def of_values(pair: Pair) -> Conversion | MonotoneMap | Offset | Affine | None:
 
 def _of_another_size(pair: Pair) -> Conversion | None:
     """The factor between the medians of sizes that no season lies between: none fits, as the season moved the column as well."""
-    if not pair.numeric or not sizes_apart(*pair.finite):
+    if not pair.numeric or not sizes_apart(*pair.finite) or min(len(np.unique(v)) for v in pair.finite) < MIN_DISTINCT:
         return None
     before, now = (float(np.median(values)) for values in pair.finite)
     return replace(_unknown(now / before), tilted=True)

@@ -10,10 +10,16 @@ from __future__ import annotations
 from copy import copy
 from typing import Any
 
+import polars as pl
+
 from backslide.causes.replay.preprocessing.refit_on_window import describe_refit
 from backslide.causes.replay.preprocessing.replay import ALWAYS, Asker, InputChange
+from backslide.contracts.cause import CauseKind
+from backslide.models.scalers import scaled_columns
 from backslide.models.wrap import wrap
 
+OTHER_STEPS = "current_model holds another preprocessing before the same model"
+BACK = "load the preprocessing that the model was trained with"
 OTHER_ROWS = "other rows, as current_model holds it"
 
 
@@ -28,7 +34,13 @@ def find_given_preprocessing(asker: Asker) -> InputChange | None:
     model = wrap(mixed, name=asker.model.name, task=asker.case.settings.model.task)
     if asker.asking(model).equal(asker.rows(asker.check), asker.check).mean() < ALWAYS:
         return None
-    return describe_refit(asker.model.artefact, model, OTHER_ROWS)
+    found = describe_refit(asker.model.artefact, model, OTHER_ROWS)
+    columns = list(model.features or ())
+    scalers = [{c: one.scaler for c, one in scaled_columns(a, columns).items()} for a in (asker.model.artefact, mixed)]
+    if found is None or not found.features or scalers[0] != scalers[1]:
+        features = () if found is None else found.features
+        return InputChange(CauseKind.PREPROCESSING_CHANGE, features, _as_logged, OTHER_STEPS, BACK, model)
+    return found
 
 
 def _mixed(preprocessing: Any, last: Any) -> Any:
@@ -42,3 +54,7 @@ def _mixed(preprocessing: Any, last: Any) -> Any:
     mixed = copy(preprocessing)
     mixed.steps = [*before[:-1], behind[-1]]
     return mixed
+
+
+def _as_logged(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame
