@@ -155,7 +155,7 @@ def _exchange_ties(case: Case, known: set[str]) -> list[tuple[str, str]]:
         without = [float(side[~strongest].sum()) for side in apart]
         if as_they_stand < 2 * TIES_CHANGED or crossed > TIES_LEFT * as_they_stand:
             continue
-        if without[0] < TIES_BESIDE or without[1] > TIES_LEFT * without[0]:
+        if without[0] < TIES_BESIDE or without[1] > NEAR * without[0]:
             continue
         spans = [(float(case.pairs[name].finite[0][0]), float(case.pairs[name].finite[0][-1])) for name in (q, p)]
         if all(_inside(case.pairs[name].finite[1], span) >= INSIDE for name, span in zip((p, q), spans, strict=True)):
