@@ -139,7 +139,7 @@ class FaultReader:
             parts = [frames[n] for n in run if n in frames]
             if sum(part.height for part in parts) < MIN_ROWS or reference.height < MIN_ROWS:
                 continue
-            current = pl.concat(parts).sort(PLACE)  # periods of a log out of order lie in each other
+            current = pl.concat(parts)
             rows = rows or current.height
             try:
                 read = [replace(one, periods=len(run)) for one in self._screened(reference, current)]
@@ -156,7 +156,8 @@ class FaultReader:
     def _screened(self, reference: pl.DataFrame, current: pl.DataFrame) -> list[ScreenedFault]:
         model = self.settings.model
         hidden = [c for c in (model.label, model.label_time) if c is not None and c in current.columns]
-        current = current.with_columns(pl.lit(None, current.schema[c]).alias(c) for c in hidden)
+        # Periods of a log that is in no order of time lie in each other.
+        current = current.sort(PLACE).with_columns(pl.lit(None, current.schema[c]).alias(c) for c in hidden)
         before, after = (plain(side.lazy()).drop(PERIOD, PLACE) for side in (reference, current))
         opened = open_windows(before, after, self._settings)
         places = [side[PLACE].cast(pl.Int64).to_numpy() for side in (reference, current)]
