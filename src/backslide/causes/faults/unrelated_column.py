@@ -4,10 +4,11 @@ A column that no other one foretells is joined on the wrong key, or comes a day 
 to see is the model's loss: in the reference it rises when rows exchange their values of the column with those beside them, and
 now it does not, since the values are those of other rows already.
 
-**Named** where that rise is gone on all rows, to within a third, and on the rows of no level of another column it is there, or
-turned round, as it is where a relation changed in the world; while other columns still tell what they told, if they ever told a
-tenth as much, as labels that say nothing would take it from all; and where putting values of rows beside onto the reference
-costs about what was lost. A relation that ended in the world looks the same, so it is suspected only.
+**Named** where that rise is gone on all rows, to within a third (a quarter without a witness), and on the rows of no level of
+another column it is there, or turned round, as it is where a relation changed in the world; while other columns still tell
+what they told, if they ever told a tenth as much, as labels that say nothing would take it from all; and where putting values
+of rows beside onto the reference costs about what was lost. A relation that ended in the world looks the same, so it is
+suspected only.
 """
 
 from __future__ import annotations
@@ -196,9 +197,8 @@ def _worths(bench: PricingBench) -> list[_Worth]:
     """Of the columns that the model leans on, where one of them tells much less than it did; screened on some rows."""
     case = bench.case
     clocks = time_columns(case)
-    columns = [name for name, pair in case.pairs.items() if name not in clocks and (pair.free_text or usable(pair))][
-        :MOST_SCREENED
-    ]
+    pairs = [pair for name, pair in case.pairs.items() if name not in clocks]
+    columns = [pair.name for pair in pairs if pair.free_text or usable(pair)][:MOST_SCREENED]
     if not columns:
         return []
     some = [case.rng("unrelated columns").permutation(bench.rows(side))[:SCREENED_ROWS] for side in case.sides]

@@ -83,7 +83,7 @@ class SwappedColumns(Signature):
                 yield self._exchanged(case, ring, exact, by_ties=ring in by_ties and ring not in told)
 
     def _exchanged(self, case: Case, ring: tuple[str, ...], exact: bool, *, by_ties: bool) -> Hypothesis:
-        how = "goes with the other columns as the other one did" if by_ties else "is distributed as the other was"
+        how = "goes with the other columns as the other one did" if by_ties else "holds what the other one held"
         seen = f"{say.listed(ring)} were exchanged: each {how}"
         if len(ring) > 2:
             seen = (
@@ -138,7 +138,7 @@ def _exchanges(case: Case) -> Iterable[tuple[str, str, float]]:
 
 def _exchange_ties(case: Case, known: set[str]) -> list[tuple[str, str]]:
     """Two columns of numbers whose rank correlations with the others changed, and are what they were once the two are taken for
-    each other, whichever of the others is left out; columns of exchanges that are ``known`` are neither asked nor witnesses."""
+    each other, also without the column that tells most; columns of ``known`` exchanges are neither asked nor witnesses."""
     ties = dependence(case)
     own = {name: int(ties.vectors(name)[0]) for name in ties.names if case.pairs[name].numeric and name not in known}
     witness = ~np.isin(ties.owner, [ties.names.index(name) for name in known if name in ties.names])

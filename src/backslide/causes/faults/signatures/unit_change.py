@@ -176,7 +176,8 @@ def _of_another_size(pair: Pair) -> Conversion | None:
     if not pair.numeric or not sizes_apart(*pair.finite) or min(len(np.unique(v)) for v in pair.finite) < MIN_DISTINCT:
         return None
     before, now = (float(np.median(values)) for values in pair.finite)
-    return replace(_unknown(now / before), tilted=True)
+    words = f"about {say.number(now / before, 2)} times what it was, by the medians (no known unit)"
+    return Conversion(now / before, 0.0, words, tilted=True)
 
 
 def _of_what_is_not_zero(pair: Pair) -> Conversion | None:

@@ -10,10 +10,8 @@ from __future__ import annotations
 from copy import copy
 from typing import Any
 
-import polars as pl
-
 from backslide.causes.replay.preprocessing.refit_on_window import describe_refit
-from backslide.causes.replay.preprocessing.replay import ALWAYS, Asker, InputChange
+from backslide.causes.replay.preprocessing.replay import ALWAYS, Asker, InputChange, as_logged
 from backslide.contracts.cause import CauseKind
 from backslide.models.scalers import scaled_columns
 from backslide.models.wrap import wrap
@@ -39,7 +37,7 @@ def find_given_preprocessing(asker: Asker) -> InputChange | None:
     scalers = [{c: one.scaler for c, one in scaled_columns(a, columns).items()} for a in (asker.model.artefact, mixed)]
     if found is None or not found.features or scalers[0] != scalers[1]:
         features = () if found is None else found.features
-        return InputChange(CauseKind.PREPROCESSING_CHANGE, features, _as_logged, OTHER_STEPS, BACK, model)
+        return InputChange(CauseKind.PREPROCESSING_CHANGE, features, as_logged, OTHER_STEPS, BACK, model)
     return found
 
 
@@ -54,7 +52,3 @@ def _mixed(preprocessing: Any, last: Any) -> Any:
     mixed = copy(preprocessing)
     mixed.steps = [*before[:-1], behind[-1]]
     return mixed
-
-
-def _as_logged(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame

@@ -15,7 +15,7 @@ import pandas as pd
 import polars as pl
 from numpy.typing import NDArray
 
-from backslide.causes.replay.preprocessing.replay import ALWAYS, Asker, InputChange
+from backslide.causes.replay.preprocessing.replay import ALWAYS, Asker, InputChange, as_logged
 from backslide.causes.replay.preprocessing.scaling import BACK, refit_words
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
@@ -180,20 +180,16 @@ def describe_refit(artefact: Any, model: Model, where: str, how: str = "") -> In
         one = moved[0]
         words = f"{refit_words(one, before[one], after[one], len(moved))}, on {where}"
         words += f", and the encoder of {say.listed(rebuilt, 4)} with it" if rebuilt else ""
-        return InputChange(CauseKind.SCALER_REFIT, (*moved, *rebuilt), _as_logged, words, BACK, model)
+        return InputChange(CauseKind.SCALER_REFIT, (*moved, *rebuilt), as_logged, words, BACK, model)
     back = "load the fitted preprocessing of training, never fit one on production data"
     if rebuilt:
         order = f", its categories {how}" if how else ""
         words = f"the encoder of {say.listed(rebuilt, 4)} was fitted again on {where}{order}"
-        return InputChange(CauseKind.PREPROCESSING_CHANGE, tuple(rebuilt), _as_logged, words, back, model)
+        return InputChange(CauseKind.PREPROCESSING_CHANGE, tuple(rebuilt), as_logged, words, back, model)
     if how or not (before or levels):
         return None
     words = f"parts of the preprocessing were fitted again on {where}"
-    return InputChange(CauseKind.PREPROCESSING_CHANGE, (), _as_logged, words, back, model)
-
-
-def _as_logged(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame
+    return InputChange(CauseKind.PREPROCESSING_CHANGE, (), as_logged, words, back, model)
 
 
 def _step(before: ColumnScaling, after: ColumnScaling) -> float:

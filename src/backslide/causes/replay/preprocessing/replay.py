@@ -48,6 +48,11 @@ class InputChange:
     """Whether with it the saved model gives what was served; otherwise that is known of the logged inputs alone."""
 
 
+def as_logged(frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows as they are, where it is the model that was altered."""
+    return frame
+
+
 class Asker:
     """Search rows and check rows of the current window that the saved model does not reproduce."""
 

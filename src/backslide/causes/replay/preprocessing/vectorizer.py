@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from backslide.causes.columns import text_corruption, text_vocabulary
-from backslide.causes.replay.preprocessing.replay import ALWAYS, Alter, Asker, InputChange
+from backslide.causes.replay.preprocessing.replay import ALWAYS, Alter, Asker, InputChange, as_logged
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import MISSING, to_texts
@@ -44,8 +44,8 @@ def find_vectorizer_change(asker: Asker) -> InputChange | None:
     for others, words in _others(asker, columns, held):
         artefact = with_vectorisers(asker.model.artefact, columns, others)
         model = wrap(artefact, name=asker.model.name, task=asker.case.settings.model.task)
-        if _explains(asker.asking(model), _as_logged):
-            return InputChange(CauseKind.PREPROCESSING_CHANGE, tuple(others), _as_logged, words, UNDO, model)
+        if _explains(asker.asking(model), as_logged):
+            return InputChange(CauseKind.PREPROCESSING_CHANGE, tuple(others), as_logged, words, UNDO, model)
     for column in held:
         for damage in _ways():
             alter = _altering(column, damage)
@@ -156,7 +156,3 @@ def _altering(column: str, damage: text_corruption.TextDamage) -> Alter:
         return frame.with_columns(pl.Series(column, values, dtype=pl.String))
 
     return alter
-
-
-def _as_logged(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame
