@@ -77,6 +77,25 @@ def test_inputs_that_moved_are_priced_by_the_labels_of_the_reference():
     assert first.points.high < -0.02
 
 
+def test_the_mix_of_one_column_is_priced_though_the_year_went_on_in_another():
+    def with_season(rows: pl.DataFrame, later: float) -> pl.DataFrame:
+        rng = np.random.default_rng(3)
+        return rows.with_columns(
+            n=pl.Series(rng.normal(size=rows.height)), season=pl.Series(rng.uniform(later, later + 1, rows.height))
+        )
+
+    windows = with_season(days(2, 0, 0.0, 1500), 0.0), with_season(days(502, 28, 1.4, 1500), 0.6)
+    diagnosis = worlds.causes_of(Scenario(*windows, ROLES | {"features": ["x", "z", "n", "season"]}, None, ""))
+    assert diagnosis.verdict is Verdict.DEGRADED
+    assert [(c.kind, c.features) for c in diagnosis.causes] == [(CauseKind.COVARIATE_SHIFT, ("x",))]
+    before, now = (np.abs(w["x"].to_numpy()) for w in windows)
+    right = (windows[0]["label"] == windows[0]["prediction"]).to_numpy()
+    cells = np.quantile(before, np.linspace(0, 1, 21)[1:-1])
+    cell, share = np.searchsorted(cells, before), np.bincount(np.searchsorted(cells, now), minlength=20) / len(now)
+    truth = sum(share[k] * right[cell == k].mean() for k in range(20)) - right.mean()
+    assert diagnosis.causes[0].points.estimate == pytest.approx(truth, abs=0.01)
+
+
 @pytest.mark.rates
 def test_days_that_differ_are_no_inputs_that_moved():
     """Its price must be four standard errors and a point, so that noise brings it in less than one of ten thousand diagnoses."""

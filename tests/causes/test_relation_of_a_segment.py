@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import polars as pl
 import pytest
 
+from backslide.causes.shift import local_relation
+from backslide.causes.shift.local_relation import LocalDrift
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.diagnosis import Verdict
 from backslide.playbook.base import Scenario
+from backslide.stats.change.effect import Effect
 from causes.related_columns import Change, weeks
 from scale import most, runs
 from worlds import causes_of
@@ -77,3 +82,57 @@ def test_days_that_differ_name_no_segment():
         if any(c.segment for c in causes_of(with_bad_days(weeks(300 + seed, drift=0.0, rows=2500), seed)).causes)
     ]
     assert len(named) <= most(trials, 0.0025), named
+
+
+@pytest.mark.slow
+def test_a_segment_is_named_where_the_split_of_the_whole_tells_nothing():
+    """A clear drop whose parts are not: the other rows of the same days are sharper."""
+    sound = weeks(12).current["at"]
+    since = pl.col("at") >= sound.min() + (sound.max() - sound.min()) / 2
+    diagnosis = causes_of(with_bad_days(weeks(12, turned(since & (pl.col("city") == "c"), 0.3)), 12, 0.1))
+    assert diagnosis.verdict == Verdict.DEGRADED
+    assert [(c.kind, c.features) for c in diagnosis.causes] == [(CauseKind.CONCEPT_DRIFT, ("city",))]
+
+
+def test_days_that_hold_few_of_its_rows_are_no_noise_of_what_they_cost():
+    """Every row of the segment lost a half, on days that hold very many or none of them."""
+    rng = np.random.default_rng(1)
+    day = np.repeat(np.arange(20), 50)
+    inside = (day % 3 == 0) & (rng.random(1000) < 0.9)
+    draws = rng.multinomial(20, np.full(20, 0.05), size=500)[:, day].astype(float)
+    bench = SimpleNamespace(
+        case=SimpleNamespace(current=None), draw=lambda _: SimpleNamespace(sums=lambda rows: draws @ rows)
+    )
+    every = np.ones(1000, bool)
+    lost = 0.5 * inside + rng.normal(0, 0.1, 1000)
+    effect = Effect(-float(lost.mean()), -(draws @ lost) / (draws @ every))
+    assert abs(effect.z) < 4
+    assert local_relation._z_by_row(bench, effect, inside, every) > 20
+
+
+def test_the_surest_of_the_segments_is_named_without_conditions_that_take_nothing_away():
+    def drift(segment: str, columns: tuple[str, ...], points: float) -> LocalDrift:
+        return LocalDrift(segment, columns, Effect(points, np.zeros(3)))
+
+    wide, true = drift("day >= 5", ("day",), -0.10), drift("city = 'c'", ("city",), -0.08)
+    narrow = drift("city = 'c' and size < 90", ("city", "size"), -0.079)
+    small = drift("size < 3", ("size",), -0.02)
+
+    def harm(points: float) -> float:
+        return -points
+
+    assert local_relation._surest([(5.0, wide), (9.5, narrow), (9.0, true), (30.0, small)], harm) is true
+    assert local_relation._surest([], harm) is None
+
+
+def test_a_column_that_a_season_moved_is_no_excuse_for_rows_on_which_it_fits(monkeypatch):
+    unfit = np.zeros(100, bool)
+    unfit[:30] = True
+    case = SimpleNamespace(pairs={"city": None})
+    monkeypatch.setattr(local_relation, "misfits", lambda case, columns: [SimpleNamespace(current=unfit)])
+    at = np.arange(20, 80)
+    same, broken = np.full(60, 0.4), np.where(unfit[at], 0.9, 0.1)
+    assert local_relation._fits(case, ("city",), same, at)
+    assert not local_relation._fits(case, ("city",), broken, at)
+    monkeypatch.setattr(local_relation, "misfits", lambda case, columns: [])
+    assert local_relation._fits(case, ("city",), broken, at)

@@ -37,7 +37,8 @@ from backslide.causes.pricing.surrogate import fit_surrogate
 from backslide.causes.replay.model_or_threshold import OwnChange, find_own_change, stand_in_is_faithful
 from backslide.causes.replay.snapshot_diff import name_by_snapshots
 from backslide.causes.shift import shifts
-from backslide.causes.shift.shifts import WorldChange
+from backslide.causes.shift.base import WorldChange
+from backslide.causes.shift.inputs import find_moved_inputs
 from backslide.causes.suspicion import Suspicion, find_suspects, is_doubtful
 from backslide.causes.traffic.base import TrafficChange
 from backslide.causes.traffic.duplicated_rows import find_duplicated_rows
@@ -378,7 +379,7 @@ def _shifts(found: Explanation, bench: PricingBench, scale: Scale, *, degraded: 
         bench = PricingBench(case, bench.target, bench.model, artefact=bench.artefact)
     p = populations(case, scale.target, frame, outcomes, leave_out=lost)
     if not whole:
-        paired = shifts.find_segment_drift(bench, p, rest, rows_lost) or shifts.find_moved_inputs(bench, p, rest)
+        paired = shifts.find_segment_drift(bench, p, rest, rows_lost) or find_moved_inputs(bench, p, rest)
         return () if paired is None else (paired,)
     points = lost_points(found.faults, case.settings.engine.bootstrap)
     return tuple(shifts.find_shifts(bench, p, rest, points, rows_lost))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backslide.causes.replay.model_or_threshold import OwnChange
-from backslide.causes.shift.shifts import WorldChange
+from backslide.causes.shift.base import WorldChange
 from backslide.contracts import say
 from backslide.contracts.cause import Cause, CauseKind, Confidence, Suspect
 from backslide.contracts.diagnosis import Action, Decision, DegradedPart, MetricChange, Verdict

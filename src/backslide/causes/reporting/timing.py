@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from backslide.case import Case, Side
 from backslide.causes.reporting.onset import EPOCH, change_of_days
-from backslide.causes.shift.shifts import WorldChange
+from backslide.causes.shift.base import WorldChange
 from backslide.contracts.cause import Began, CauseKind
 from backslide.engine.columns import names
 from backslide.engine.columns.pair import to_words

@@ -15,7 +15,7 @@ from backslide.causes.replay.model_or_threshold import OwnChange
 from backslide.causes.reporting import sentences
 from backslide.causes.reporting.timing import fault_onset, shift_onset
 from backslide.causes.search import Explanation
-from backslide.causes.shift.shifts import WorldChange
+from backslide.causes.shift.base import WorldChange
 from backslide.causes.traffic.base import TrafficChange
 from backslide.contracts import say
 from backslide.contracts.cause import Cause, CauseKind, Confidence, Injection, Repair, Suspect

@@ -10,7 +10,9 @@ from backslide.causes.columns.association import dependence
 from backslide.causes.pricing.counterfactual import PricingBench
 from backslide.contracts import say
 from backslide.engine.columns.pair import Pair, to_words
+from backslide.playbook.clock import time_columns
 from backslide.playbook.concept.decomposition import Populations, Split
+from backslide.stats.change.effect import Effect
 from backslide.stats.metrics.metric import Floats
 from backslide.stats.shift import doubly_robust
 from backslide.stats.two_sample import chi_squared, holm
@@ -20,6 +22,10 @@ TIED = 0.6
 NAMED = 4
 """Features or classes that a cause names at most."""
 
+LEAST_IN_CELL, MOST_RARE = 20, 0.1
+"""Reference rows of a bin or level from which on their loss is known, and share of the current rows that may be in others."""
+SURE_Z = 4.0
+"""Standard errors from which the cost of one column's mix is believed."""
 MOVED_MOST = 2
 """Of them where only how far they moved speaks for them."""
 
@@ -60,6 +66,32 @@ def moved_features(bench: PricingBench, p: Populations, parts: Split, *, priced:
         return tuple(f[0] for f in significant[:MOVED_MOST])
     strong = [f for f in significant if f[3] >= 0.25 * harm(parts.inputs.value)]
     return tuple(f[0] for f in (strong or significant[:1])[:NAMED])
+
+
+def share_of_one_column(bench: PricingBench, p: Populations) -> tuple[str, Effect] | None:
+    """The column whose values, as often as they come now, take the reference to the worst metric, and by how much: what its mix
+    alone costs at the losses that rows of each value always had (Kitagawa 1955, "Components of a Difference Between Two Rates").
+
+    Sharper than the split by all columns, as nothing is foretold; no column that tells the time, and none of which many current
+    rows hold what the reference hardly held. None where nothing costs anything.
+    """
+    case, value, draw = bench.case, bench.target.value, bench.draw(bench.case.reference)
+    rows, clocks = (bench.rows(case.reference), bench.rows(case.current)), time_columns(case)
+    before = Effect(float(value(p.s_g.sum(0))), value(draw.sums(p.s_g)))
+    found: list[tuple[str, Effect]] = []
+    for column in p.columns:
+        if column in clocks:
+            continue
+        code_ref, code_cur, cells = coded(case.pairs[column], rows)
+        rare = np.bincount(code_ref, minlength=cells) < LEAST_IN_CELL
+        if rare[code_cur].mean() > MOST_RARE:
+            continue
+        weighted = p.s_g * doubly_robust.one_feature_weights(code_ref, code_cur, cells)[:, None]
+        effect = Effect(float(value(weighted.sum(0))), value(draw.sums(weighted))) - before
+        if effect.value and abs(effect.z) >= SURE_Z:
+            found.append((column, effect))
+    worst = max(found, key=lambda one: bench.target.harm(one[1].value), default=None)
+    return worst if worst is not None and bench.target.harm(worst[1].value) > 0 else None
 
 
 def ties_between(case: Case, features: tuple[str, ...]) -> tuple[str, ...]:

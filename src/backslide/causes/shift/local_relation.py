@@ -5,19 +5,21 @@ turned in one category or above one limit shows although the days differ, and al
 
 The loss of each row less the loss that the reference leads to expect of its inputs is searched for segments
 (``stats/drift/slice_search``): found on one half of the days, tested on the other. Named at one-sided 0.25 % over all that were
-tested, when none of its columns stopped fitting the others (``causes/faults/misfits``) and at least half of `min_effect` is the
-segment's own; suspected only where it went the same way within the reference already. The price takes the segment's rows to what
-their inputs foretell and what the other rows show besides.
+tested, when its rows lost as much where its columns fit the others (``causes/faults/misfits``), as they do not where a column
+broke, and at least half of `min_effect` is the segment's own; suspected only where it went the same way within the reference
+already. Of several the surest is named. The price takes the segment's rows to what their inputs foretell and what the other rows
+show besides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from backslide.case import Case
 from backslide.causes.faults.misfits import misfits
 from backslide.causes.pricing.counterfactual import PricingBench
 from backslide.engine.columns.conditions import ConditionCodes
@@ -33,10 +35,10 @@ ALPHA = VERDICT_ALPHA / 2
 """Error rate of all segments tested: one alone may carry a verdict, beside the headline's own rate."""
 LEAST = 0.5
 """Share of ``min_effect`` that the segment must cost."""
-MOST = 0.85
-"""Share of the largest price from which on the segment that stands out most is preferred: a wider one costs as much."""
+MOST = 0.7
+"""Share of the largest price from which on the surest segment is preferred: a wider one holds what else moved."""
 LEAST_Z = 4.0
-"""Standard errors of the price."""
+"""Standard errors of the price by row of the segment."""
 KEEP = 3
 """Segments that go to the test from each half."""
 LEAST_DAYS = 8
@@ -45,6 +47,8 @@ AHEAD = 2.0
 """The middles of two windows lie twice as far apart as those of two halves of one."""
 MOST_USUAL = 0.5
 """Share of what a segment moved that such drift may be before it is only suspected."""
+WHERE_FIT = 0.8
+"""Share of the segment's loss by row that rows on which its columns fit the others must have lost, too."""
 LEAST_FORETOLD = 0.1
 """Share of the usual loss below which no loss is foretold."""
 LEAST_ROWS = 240
@@ -85,13 +89,41 @@ def find_local_drift(bench: PricingBench, p: Populations, lost: NDArray[np.bool_
     priced = []
     for one, part in sorted(found, key=lambda item: -item[0].score):
         inside = inside_of(columns, one.conditions) & part
-        effect = _price(bench, p, p.expectations[1], inside[rows.current])
-        if harm(effect.value) >= LEAST * case.problem.min_effect and abs(effect.z) >= LEAST_Z:
-            named = tuple(dict.fromkeys(columns[c].column for c, _ in one.conditions))
-            priced.append(LocalDrift(text_of(columns, one), named, effect, _goes_on(rows, inside)))
-    priced = [one for one in priced if not misfits(case, columns=[c for c in one.columns if c in case.pairs])]
-    most = max((harm(one.effect.value) for one in priced), default=0.0)
-    return next((one for one in priced if harm(one.effect.value) >= MOST * most), None)
+        effect = _price(bench, p, inside[rows.current], np.ones(len(p.s_b), bool))
+        # Days on which it had not begun, or that hold few of its rows, are no noise of what each of these rows lost.
+        since = effect if part.all() else _price(bench, p, inside[rows.current], part[rows.current])
+        z = max(abs(effect.z), _z_by_row(bench, since, inside[rows.current], part[rows.current]))
+        if harm(effect.value) < LEAST * case.problem.min_effect or z < LEAST_Z:
+            continue
+        named = tuple(dict.fromkeys(columns[c].column for c, _ in one.conditions))
+        if _fits(case, named, rows.loss[inside & rows.current], picked[1][inside[rows.current]]):
+            priced.append((z, LocalDrift(text_of(columns, one), named, effect, _goes_on(rows, inside))))
+    return _surest(priced, harm)
+
+
+def _surest(priced: Sequence[tuple[float, LocalDrift]], harm: Callable[[float], float]) -> LocalDrift | None:
+    """The surest of the segments, each behind its standard errors, that cost much; without a condition that takes nothing of the
+    price away."""
+    most = max((harm(one.effect.value) for _, one in priced), default=0.0)
+    much = sorted((item for item in priced if harm(item[1].effect.value) >= MOST * most), key=lambda item: -item[0])
+    first = next((one for _, one in much), None)
+    wider = (one for _, one in much if first and set(one.columns) < set(first.columns))
+    return next((one for one in wider if first and harm(one.effect.value) >= harm(first.effect.value)), first)
+
+
+def _z_by_row(bench: PricingBench, effect: Effect, inside: NDArray[np.bool_], among: NDArray[np.bool_]) -> float:
+    """Standard errors of a price on rows ``among`` (n_b,), had each draw of the days held as many rows of those ``inside``."""
+    counts = bench.draw(bench.case.current).sums(np.column_stack([inside, among]).astype(float))
+    by_row = effect.replicates * (inside.sum() / among.sum()) * counts[:, 1] / np.maximum(counts[:, 0], 1.0)
+    return abs(effect.value) / max(float(np.std(by_row, ddof=1)), 1e-12)
+
+
+def _fits(case: Case, columns: Sequence[str], loss: Floats, at: NDArray[np.int64]) -> bool:
+    """Whether the segment's columns fit the others, or its rows (``loss`` of each, ``at`` their places in the current sample)
+    lost as much where they do: what a column that broke cost, rows with values that may be right did not lose."""
+    unfit = misfits(case, columns=[c for c in columns if c in case.pairs])
+    fitting = ~np.logical_or.reduce([np.zeros(len(at), bool), *(one.current[at] for one in unfit)])
+    return not unfit or _mean(loss[fitting]) >= WHERE_FIT * _mean(loss)
 
 
 def _parts(rows: LabelledRows) -> list[NDArray[np.bool_]]:
@@ -156,18 +188,20 @@ def _excess_loss(p: Populations, expected: tuple[Floats, Floats], target: Metric
     return None
 
 
-def _price(bench: PricingBench, p: Populations, expected: Floats, inside: NDArray[np.bool_]) -> Effect:
-    """The metric as it is, less what it would be if the rows inside fared as foretold and as the others did besides.
+def _price(bench: PricingBench, p: Populations, inside: NDArray[np.bool_], among: NDArray[np.bool_]) -> Effect:
+    """The metric of the labelled current rows ``among`` (n_b,), less what it would be if those ``inside`` (n_b,) fared as
+    foretold and as the others did besides.
 
     What the others lost besides was lost by all and is no part of it; what they gained besides the rows inside never had, and
     missing it is no loss: the cheaper of the two counts.
     """
-    now, foretold = p.s_b[~inside].mean(0), expected[~inside].mean(0)
+    expected, others = p.expectations[1], among & ~inside
+    now, foretold = p.s_b[others].mean(0), expected[others].mean(0)
     if bench.target.rows == "counts":
         besides = expected + (now - foretold)
     else:
         besides = expected * np.where(foretold > 0, now / np.where(foretold > 0, foretold, 1.0), 1.0)
     draw, value = bench.draw(bench.case.current), bench.target.value
-    rows = (p.s_b, *(np.where(inside[:, None], otherwise, p.s_b) for otherwise in (besides, expected)))
+    rows = [np.where(inside[:, None], otherwise, p.s_b) * among[:, None] for otherwise in (p.s_b, besides, expected)]
     served, *undone = (Effect(float(value(s.sum(0))), value(draw.sums(s))) for s in rows)
     return min((served - without for without in undone), key=lambda effect: bench.target.harm(effect.value))

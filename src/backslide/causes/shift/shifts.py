@@ -8,14 +8,14 @@ shares, whichever leaves less of the loss; class shares only when reweighting by
 foretell the new class shares, or the column that carries the inputs' part moved within the classes; then the doubly robust split,
 only where the reference supports the current inputs (effective sample size of 100 and at most 20 % of rows outside).
 
-Where the loss itself is within the noise of days, inputs that moved are named all the same when the split prices them at
-`min_effect` and four standard errors, as the labels of the reference tell that price; and so is one segment that got worse beside
-the others of its days.
+Where the loss itself is within the noise of days, inputs that moved are named all the same when the split, or the values of one
+column alone as often as they come now, price them at `min_effect` and four standard errors, as the labels of the reference tell
+that price; and so is one segment that got worse beside the others of its days.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from backslide.case import Case
 from backslide.causes.pricing.counterfactual import PricingBench
 from backslide.causes.shift.attribution import NAMED, changed_relation, coded, moved_features, residuals, ties_between
+from backslide.causes.shift.base import WorldChange
+from backslide.causes.shift.inputs import COVARIATE_SHARE, COVARIATE_Z, covariate_shift, mix_of_one_column, support
 from backslide.causes.shift.label_policy import find_label_policy
 from backslide.causes.shift.local_relation import LocalDrift, find_local_drift
 from backslide.causes.shift.recalibration import relearning_gain, targeted_gain
@@ -50,42 +52,18 @@ FORETOLD = 0.2
 REST_Z = 3.5
 REST_SHARE, REST_SHARE_SAME = 0.15, 0.3
 """Share of the drop that other class shares may leave unexplained; more where the rows of each class are as they were."""
-COVARIATE_Z = 3.0
-COVARIATE_SHARE = 0.25
-SURE_INPUTS_Z = 4.0
-"""Standard errors from which the inputs' part is believed though the drop itself is within the noise of days."""
 CONCEPT_Z = 3.5
 CONCEPT_SHARE = 0.3
 LOCAL_SHARE = 0.6
 """Share of the relation's part that one segment must hold to be named for it."""
+LEAST_SEEN = 0.5
+"""Share of what one segment lost that the whole must have lost where it lost clearly less."""
 STILL_INPUTS_Z = 2.0
 """Standard errors of what the inputs leave, up to which they explain the loss."""
 BY_CLASS = 0.6
 """Share of the distance by which a column moved that other class shares may leave where it moved with the classes alone."""
 MAX_FOREIGN = 0.5
 """Share of current rows outside the reference beyond which inputs and relation are not told apart at all."""
-
-
-@dataclass(frozen=True)
-class WorldChange:
-    """One cause that is nobody's fault."""
-
-    kind: CauseKind
-    effect: Effect
-    features: tuple[str, ...]
-    classes: tuple[str, ...]
-    confidence: Confidence
-    caveat: str = ""
-    facts: tuple[str, ...] = ()
-    gain: Effect | None = None
-    """What a fix aimed at it returns on held-out rows."""
-    segment: str | None = None
-    every_class: bool = False
-    """Whether ``classes`` are all that there are, so that naming them says nothing."""
-    policy: bool = False
-    """Whether rows of the first class are now labelled as the second."""
-    by_answers: bool = False
-    """Whether learning the outcome anew from the served answers alone brings it back, so that no other column is needed."""
 
 
 def find_shifts(
@@ -110,7 +88,10 @@ def find_shifts(
     local = find_local_drift(bench, p, rows_lost)
     if parts is None or parts.domain.outside > MAX_FOREIGN:
         return _among_strangers(bench, p, drop, parts, local)
-    found = [*_covariate_shift(bench, p, drop, parts), *_concept_drift(bench, p, drop, parts, local)]
+    found = [*covariate_shift(bench, p, drop, parts), *_concept_drift(bench, p, drop, parts, local)]
+    if not found:  # the whole split is not as sharp as other rows of the same days, or as one column
+        sharper = _told_by_others(bench, local, drop) or mix_of_one_column(bench, p, drop)
+        found = [] if sharper is None else [sharper]
     return sorted(found, key=lambda cause: -bench.target.harm(cause.effect.value))
 
 
@@ -124,7 +105,7 @@ def _among_strangers(
     if parts is None or (local is not None and segment and not local.usual):
         return segment
     common = parts.domain.overlap >= doubly_robust.MIN_ESS
-    found = _covariate_shift(bench, p, drop, parts)
+    found = covariate_shift(bench, p, drop, parts)
     found += segment or (_concept_drift(bench, p, drop, parts, None) if common else [])
     harm = bench.target.harm
     if all(change.kind != CauseKind.COVARIATE_SHIFT for change in found) and (
@@ -132,8 +113,8 @@ def _among_strangers(
     ):
         strange = f"{say.percent(parts.domain.outside)} of the current rows lie outside what the reference holds"
         caveat = f"{strange}, so what their inputs cost can hardly be told"
-        named = moved_features(bench, p, parts, priced=False)
-        found.append(WorldChange(CauseKind.COVARIATE_SHIFT, parts.inputs, named, (), Confidence.SUSPECTED, caveat))
+        moved = moved_features(bench, p, parts, priced=False)
+        found.append(WorldChange(CauseKind.COVARIATE_SHIFT, parts.inputs, moved, (), Confidence.SUSPECTED, caveat))
     return sorted(found, key=lambda cause: -harm(cause.effect.value))
 
 
@@ -141,24 +122,17 @@ def find_segment_drift(
     bench: PricingBench, p: Populations, drop: Effect, rows_lost: NDArray[np.bool_]
 ) -> WorldChange | None:
     """A relation that changed in one segment by ``min_effect``, told by the other rows of the same days: it needs no clear drop
-    of the whole, but one that may be as large, as nobody sees a gain elsewhere that hides the rest."""
-    local, harm = find_local_drift(bench, p, rows_lost), bench.target.harm
+    of the whole, but one that may be as large or is half of it, as few see a gain elsewhere that hides the rest."""
+    return _told_by_others(bench, find_local_drift(bench, p, rows_lost), drop)
+
+
+def _told_by_others(bench: PricingBench, local: LocalDrift | None, drop: Effect) -> WorldChange | None:
+    harm = bench.target.harm
     if local is None or local.usual or harm(local.effect.value) < bench.case.problem.min_effect:
         return None
     least, most = min(map(harm, local.effect.bounds)), max(map(harm, drop.bounds))
-    return _drift_of(local) if least <= most else None
-
-
-def find_moved_inputs(bench: PricingBench, p: Populations, drop: Effect) -> WorldChange | None:
-    """Inputs that moved to where the model was always weaker, by ``min_effect`` and many standard errors: the reference's own
-    labels price them, so the days of the current window need not show a clear drop, but one that may be as large."""
-    parts, harm = (headline_split(bench.case) if p.untouched else None), bench.target.harm
-    if parts is None or not parts.supported or bench.target.sign * parts.inputs.z > -SURE_INPUTS_Z:
-        return None
-    least, most = bench.case.problem.min_effect, max(map(harm, drop.bounds))
-    if harm(drop.value) <= 0 or not least <= harm(parts.inputs.value) <= most:
-        return None
-    return next((shift for shift in _covariate_shift(bench, p, drop, parts) if shift.features), None)
+    seen = least <= most or harm(drop.value) >= LEAST_SEEN * harm(local.effect.value)
+    return _drift_of(local) if seen else None
 
 
 def _drift_of(local: LocalDrift) -> WorldChange:
@@ -185,7 +159,7 @@ def _concept_drift(
         return [_drift_of(local)]
     if not _counts(bench, parts.relation, drop):
         return []
-    confidence, caveat = _support(parts)
+    confidence, caveat = support(parts)
     features, classes = changed_relation(bench, p)
     segment, columns = (telling_slice(bench.case) if p.untouched else None) or (None, features)
     if local is not None and not local.usual and harm(local.effect.value) >= LOCAL_SHARE * harm(parts.relation.value):
@@ -201,7 +175,7 @@ def _concept_drift(
     drift = WorldChange(
         CauseKind.CONCEPT_DRIFT, parts.relation, features, classes, confidence, caveat, (), gain, segment, every
     )
-    return [_by_answers(bench, drift, _support(parts)[1])]
+    return [_by_answers(bench, drift, support(parts)[1])]
 
 
 def _by_answers(bench: PricingBench, drift: WorldChange, caveat: str) -> WorldChange:
@@ -214,24 +188,6 @@ def _by_answers(bench: PricingBench, drift: WorldChange, caveat: str) -> WorldCh
     if returned < max(needed, BY_ANSWERS_PART * harm(drift.effect.value)):
         return drift
     return replace(drift, gain=anew, caveat=caveat, by_answers=True)
-
-
-def _support(parts: Split) -> tuple[Confidence, str]:
-    """How sure a part of the split is, and what is to be said of it."""
-    if parts.supported:
-        return Confidence.SUPPORTED, ""
-    return Confidence.SUSPECTED, "many current rows lie outside what the reference holds, so the split is approximate"
-
-
-def _covariate_shift(bench: PricingBench, p: Populations, drop: Effect, parts: Split) -> list[WorldChange]:
-    """The inputs' part, where it is clear and counts."""
-    harm = bench.target.harm
-    if abs(parts.inputs.z) <= COVARIATE_Z or harm(parts.inputs.value) < COVARIATE_SHARE * harm(drop.value):
-        return []
-    confidence, caveat = _support(parts)
-    named = moved_features(bench, p, parts)
-    facts = ties_between(bench.case, named)
-    return [WorldChange(CauseKind.COVARIATE_SHIFT, parts.inputs, named, (), confidence, caveat, facts)]
 
 
 def _policy(bench: PricingBench, p: Populations, drop: Effect) -> WorldChange | None:
@@ -270,7 +226,7 @@ def _beside(
     if parts is None or parts.domain.outside > MAX_FOREIGN or not parts.supported:
         return []
     left = drop - policy.effect
-    return _covariate_shift(bench, p, drop, parts) if bench.target.harm(left.value) > 0 else []
+    return covariate_shift(bench, p, drop, parts) if bench.target.harm(left.value) > 0 else []
 
 
 def _label_shift(bench: PricingBench, p: Populations, drop: Effect, parts: Split | None) -> WorldChange | None:

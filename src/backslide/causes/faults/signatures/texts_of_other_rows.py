@@ -3,16 +3,21 @@
 **Recognised** where two columns of text speak of the same, as a title and its body do: by the words that they share row by row,
 against what texts of different rows share. Rows whose two texts share no more than that are ones of which one text came from
 elsewhere. Named when so many of them cannot be chance (six standard errors) and both columns use the words that they always used:
-texts that were cut or garbled share fewer words as well.
+texts that were cut or garbled share fewer words as well. Or where the words told of numbers or categories beside them
+(``columns/text_ties``) and tell nothing of them now (less than 35 %, by its limit), while texts and columns are distributed as
+before; texts that tell it of rows some places away were shifted.
 
-**Which of the two?** The one that lost its relation to the labels on those rows; without labels the longer one.
+**Which of the two?** The one that lost its relation to the labels on those rows; without labels the longer text, and a text that
+told of several columns, or of one that still goes with others.
 
-**Natural drift** brings other topics, and title and body go there together.
+**Natural drift** brings other topics, and title and body go there together; words came to tell a third less of what stands beside
+them, not nothing.
 
-**Not seen**: a column of text beside which no other speaks of the same.
+**Not seen**: a column of text beside which no other speaks of the same, and one that some rows only have from elsewhere where
+nothing marks them and no other text stands beside it.
 
-**Repair** puts the text of the reference row in its place whose other text is most alike; the price comes from the
-**injection**: as many texts of the reference put onto other rows.
+**Repair** moves shifted texts back, and else puts the text of the reference row in their place whose other text, or columns, are
+most alike; the price of the latter comes from the **injection**: as many texts of the reference put onto other rows.
 """
 
 from __future__ import annotations
@@ -28,7 +33,9 @@ from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.causes.columns import edit
+from backslide.causes.columns.association import dependence
 from backslide.causes.columns.text_corruption import START
+from backslide.causes.columns.text_ties import TextTies, levels_of, ties_of_text, ties_to_labels
 from backslide.causes.columns.text_vocabulary import Vocabulary
 from backslide.causes.faults.base import Hypothesis, Signature
 from backslide.contracts import say
@@ -37,6 +44,7 @@ from backslide.engine.columns.pair import Pair, to_texts
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from backslide.stats.metrics.metric import Floats
+from backslide.stats.two_sample import ks
 
 Mask = NDArray[np.bool_]
 Texts = NDArray[np.object_]
@@ -51,6 +59,15 @@ LEARNED = 1_500
 """Rows of the reference from which it is learned what texts share."""
 UNSEEN = 0.05
 """Rise of the share of words never seen before, on the rows concerned, from which on they are damaged rather than misplaced."""
+NOTHING, LIMIT_Z = 0.35, 1.64
+"""Share of what the words told of other columns that may be left where they tell nothing, by its limit."""
+SHIFTS = (1, -1, 2, -2, 3, -3, 4, -4, 5, -5)
+BACK, APART = 0.5, 0.3
+"""Share of it that texts moved back by some rows must tell again, and more than texts moved by any other number of rows."""
+OTHER_LENGTHS = 0.15
+"""Distance between the lengths of texts from which on they were cut or changed."""
+KEPT = 0.5
+"""Share of a tie that must be left of one that is kept."""
 TOPICS = 40
 CLASSES = 2
 """Rows of each class that its words are learned from, at least."""
@@ -74,6 +91,39 @@ class TextsOfOtherRows(Signature):
             broken, partner = (one, other) if _lost_labels(case, one, other, rows) else (other, one)
             taken |= {one.name, other.name}
             yield self._hypothesis(broken, partner, rows, share)
+        for pair in texts:
+            if pair.name not in taken and (found_alone := self._beside_columns(case, pair)) is not None:
+                yield found_alone
+
+    def _beside_columns(self, case: Case, pair: Pair) -> Hypothesis | None:
+        """A text that tells nothing any more of the columns beside it."""
+        ties = ties_of_text(case, pair)
+        if ties is None or ties.z < LEAST_Z:
+            return None
+        left, limit = ties.left(LIMIT_Z)
+        shift = _shift(case, ties)
+        if limit > NOTHING and (shift is None or left > NOTHING):
+            return None
+        sure = _is_the_text(case, pair, ties)
+        if sure is False or _changed(pair):
+            return None
+        listed = say.listed(ties.partners)
+        if shift is not None:
+            places = f"{abs(shift)} row{'' if abs(shift) == 1 else 's'} {'before' if shift > 0 else 'after'}"
+            how = f"those of the row {places}" if abs(shift) == 1 else f"those of {places}"
+        else:
+            how = "those of other rows"
+        return Hypothesis(
+            signature=self,
+            features=(pair.name,),
+            seen=f"the texts of {pair.name} are {how}: their words told of {listed}, and tell nothing of it any more",
+            undo=f"move {pair.name} back by {abs(shift)} rows" if shift else f"join {pair.name} again on its own key",
+            evidence=(),
+            exact=bool(sure),
+            reversible=shift is not None,
+            rows=np.ones(len(pair.current), bool),
+            params={"columns": ties.partners, "share": 1.0, "shift": shift},
+        )
 
     def _hypothesis(self, pair: Pair, partner: Pair, rows: Mask, share: float) -> Hypothesis:
         seen = (
@@ -93,8 +143,11 @@ class TextsOfOtherRows(Signature):
         )
 
     def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
-        """The text of the reference row whose other text is most alike."""
-        (column,), partner = hypothesis.features, hypothesis.params["partner"]
+        """The text back in its row; or that of the reference row whose other text, or columns, are most alike."""
+        (column,), partner = hypothesis.features, hypothesis.params.get("partner")
+        if partner is None:
+            shift = hypothesis.params["shift"]
+            return _of_alike_rows(case, frame, hypothesis) if shift is None else _rolled(frame, column, -shift)
         at = np.flatnonzero(hypothesis.rows)
         known = _texts(case.pairs[partner].reference)[:LEARNED]
         words = _Words.of(known)
@@ -107,6 +160,8 @@ class TextsOfOtherRows(Signature):
     def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
         """Put as many of the texts onto other rows."""
         (column,), rng = hypothesis.features, case.rng("texts of other rows")
+        if hypothesis.params.get("shift") is not None:
+            return _rolled(frame, column, hypothesis.params["shift"])
         hit = np.flatnonzero(rng.random(frame.height) < hypothesis.params["share"])
         order = np.arange(frame.height)
         order[hit] = np.roll(rng.permutation(hit), 1) if len(hit) < frame.height else rng.permutation(hit)
@@ -226,6 +281,53 @@ def _damaged(before: list[Texts], after: list[Texts]) -> bool:
         if len(set(cur[:rows])) < 0.5 * len(set(ref[:rows])):  # a form that writes one subject for all
             return True
     return False
+
+
+def _changed(pair: Pair) -> bool:
+    """Whether the texts themselves are others: damaged, cut, or of other lengths."""
+    ref, cur = _texts(pair.reference)[:LEARNED], _texts(pair.current)[:LEARNED]
+    lengths = [np.sort([float(len(text.split())) for text in side]) for side in (ref, cur)]
+    return ks(*lengths) > OTHER_LENGTHS or _damaged([ref], [cur])
+
+
+def _is_the_text(case: Case, pair: Pair, ties: TextTies) -> bool | None:
+    """Whether the text, and not what it told of, stands in other rows: labels say so where it told of them; else whether it told
+    of several columns, or of one that still goes with others. None where nothing says which."""
+    labels = ties_to_labels(case, pair)
+    if labels is not None:
+        return labels.left(LIMIT_Z)[0] < KEPT
+    known = dependence(case)
+    strong, kept = known.strong(), np.abs(known.current) >= KEPT * np.abs(known.reference)
+    goes_on = any((strong & kept)[known.vectors(name)].any() for name in ties.partners)
+    return True if len(ties.partners) > 1 or goes_on else None
+
+
+def _shift(case: Case, ties: TextTies) -> int | None:
+    """Rows by which the texts were shifted down, where moving them back tells again what they told; needs every row."""
+    if not case.current.complete:
+        return None
+    told = {rows: ties.moved_by(rows) for rows in SHIFTS}
+    first, second = sorted(told, key=lambda rows: -told[rows])[:2]
+    return first if told[first] >= BACK and told[first] - told[second] >= APART else None
+
+
+def _of_alike_rows(case: Case, frame: pl.DataFrame, hypothesis: Hypothesis) -> pl.DataFrame:
+    """Texts of reference rows whose other columns, of which the text told, are alike; of any rows where there are none."""
+    (column,), rng = hypothesis.features, case.rng("texts of alike rows")
+    coded = [codes for name in hypothesis.params["columns"] if (codes := levels_of(case.pairs[name])) is not None]
+    known: dict[tuple[int, ...], list[int]] = {}
+    for at, key in enumerate(zip(*(codes[0].tolist() for codes in coded), strict=True)):
+        known.setdefault(key, []).append(at)
+    every = list(range(len(case.pairs[column].reference)))
+    asked = zip(*(codes[1].tolist() for codes in coded), strict=True)
+    rows = [int(rng.choice(known.get(key) or every)) for key in asked]
+    return frame.with_columns(case.pairs[column].reference.gather(rows).alias(column))
+
+
+def _rolled(frame: pl.DataFrame, column: str, by: int) -> pl.DataFrame:
+    """The texts moved down by some rows, the last ones to the top."""
+    order = (np.arange(frame.height) - by) % max(frame.height, 1)
+    return frame.with_columns(frame[column].gather(order).alias(column))
 
 
 def _lost_labels(case: Case, one: Pair, other: Pair, rows: Mask) -> bool:
