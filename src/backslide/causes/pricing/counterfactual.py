@@ -1,7 +1,9 @@
 """Repair and injection: the fault undone on the current rows, and done to the reference rows, scored on the same metric.
 
 Injection needs reference labels only, so it prices faults before current labels come. On fifteen kinds of faults it was within
-a point of the truth where label-free estimators were off by fourteen.
+a point of the truth where label-free estimators were off by fourteen. Of a fault that is there for certain, where those labels
+leave open whether it costs anything, its price is sharpened by what calibrated answers foretell of the labels
+(``foretold_outcomes``).
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 
 from backslide.case import Case, Outcomes, Side
 from backslide.causes.faults.base import Fault
+from backslide.causes.pricing.foretold_outcomes import foretold_effect
 from backslide.models.model import Model
 from backslide.stats.change.bootstrap import Resampler
 from backslide.stats.change.effect import Effect
@@ -26,6 +29,8 @@ UNSERVED_FLOOR = 1e-3
 MIN_UNHIT = 30
 FAILS = 3.0
 """Times its usual distance to what was served from which on a stand-in does not imitate the model on broken rows."""
+AGREES_Z = 1.96
+"""Standard errors by which labels may differ from what answers foretell of them and not speak against it."""
 LOG_ONLY = 0.25
 """Distance to what was served, repaired over as logged, under which only the log was wrong."""
 
@@ -129,6 +134,23 @@ class PricingBench:
             return None
         return (self.score_reference(frame).metric - self.base).scaled(self.own_noise)
 
+    def sharp_effect_of(self, frame: pl.DataFrame) -> Effect | None:
+        """The same; where the labels leave open whether it costs anything, with what calibrated answers foretell of the outcomes,
+        as far as the labels do not speak against it."""
+        if not self.reference_labels:
+            return None
+        answers, side = self.answer(frame), self.case.reference
+        effect = (self.score(side, answers).metric - self.base).scaled(self.own_noise)
+        if effect.clear:
+            return effect
+        one, other = (_fill_failures(part.take(self.rows(side))) for part in (self.reference_answers, answers))
+        foretold = foretold_effect(self.case, self.target, one, other, self.draw(side))
+        if foretold is None:
+            return effect
+        foretold = foretold.scaled(self.own_noise)
+        error = abs(effect.value / effect.z) if effect.z else np.inf
+        return effect.pooled(foretold) if abs(foretold.value - effect.value) <= AGREES_Z * error else effect
+
     @property
     def own_noise(self) -> float:
         """Times the noise of an effect on the reference rows that it has on the current ones, beside that of the reference."""
@@ -182,7 +204,7 @@ def price(bench: PricingBench, fault: Fault, others: Sequence[Fault] = ()) -> Fa
         loss_is_accuracy=case.problem.classification and not case.problem.has_scores,
         injection_effect=None
         if unserved or not fault.injectable
-        else bench.effect_of(fault.inject(case, case.reference.sample)),
+        else (bench.sharp_effect_of if fault.exact else bench.effect_of)(fault.inject(case, case.reference.sample)),
         by_harm=_by_harm(bench, fault),
         log_only=log_only,
     )
