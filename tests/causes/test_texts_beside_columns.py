@@ -120,3 +120,28 @@ def test_what_tells_nothing_is_no_tie():
     roles = ROLES | {"features": ["note", "z"]}
     case = worlds.case_of(Scenario(frame, frame, roles, None, ""))
     assert ties_of_text(case, case.pairs["note"]) is None
+
+
+def test_columns_that_are_mostly_missing_and_rows_without_a_label_accuse_no_text():
+    sound = notes(10, first=30)
+    some = pl.Series(np.random.default_rng(1).random(sound.height) < 0.9)
+    gone = [pl.when(some).then(None).otherwise(pl.col(c)).alias(c) for c in ("desk", "length")]
+    assert read(sound.with_columns(gone)) == []
+    # The labels follow the text, and the columns beside it are those of other rows.
+    told = pl.when(pl.col("note").str.contains("fraud|cards")).then(pl.lit("yes")).otherwise(pl.lit("no"))
+    before, now = (frame.with_columns(label=told) for frame in (notes(1), sound))
+    moved = now.with_columns(
+        now["desk"].shuffle(1),
+        now["length"].shuffle(2),
+        label=pl.when(pl.int_range(pl.len()) < 400).then(pl.col("label")),
+    )
+    assert list(TextsOfOtherRows().recognise(worlds.case_of(Scenario(before, moved, ROLES, None, "")))) == []
+
+
+def test_a_part_of_a_long_window_does_not_speak_for_all_of_it():
+    sound = notes(11, 6_000, first=30)
+    early = pl.int_range(pl.len()) < 3_000
+    moved = sound.with_columns(pl.when(early).then(pl.col("note").shuffle(1)).otherwise(pl.col("note")).alias("note"))
+    assert read(moved) == []
+    (found,) = read(sound.with_columns(sound["note"].shuffle(1)))
+    assert found.rows.all()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,10 @@ from backslide.stats.metrics.metric import Floats
 
 ROWS = 2_000
 """Texts of a window that are read."""
+MOST_ASKED = 40
+"""Columns beside the text that are asked about."""
 PARTNERS = 8
-"""Columns beside the text that are asked, those that it tells most of."""
+"""Of them those that it tells most of."""
 LEVELS = 6
 """Categories that are told apart, the most frequent ones; all others are one."""
 PARTS = 3
@@ -33,7 +36,10 @@ PARTS = 3
 LENGTHS = 12
 """Parts of equal size that the lengths of texts fall into: a length is one word more."""
 LEAST_OF_LEVEL = 20
-ROWS_WITH_LABELS = 200
+LEAST_ROWS = 200
+"""Rows with text and column known, in each window, under which nothing is read off them."""
+RUNS = 8
+UNKNOWN = -1
 STAYED = 0.15
 """Distance, beyond noise, that another column may have moved: of one in another unit the words foretell nothing."""
 TELLS_Z = 4.0
@@ -66,6 +72,12 @@ class TextTies:
         told = float(self.before.mean())
         return float(self.now.mean()) / told, (float(self.now.mean()) + z * _error(self.now)) / told
 
+    @property
+    def left_in_halves(self) -> tuple[float, float]:
+        """Share of the tie that is left in the earlier and in the later half of the rows that were read."""
+        half, told = len(self.now) // 2, float(self.before.mean())
+        return float(self.now[:half].mean()) / told, float(self.now[half:].mean()) / told
+
     def moved_by(self, rows: int) -> float:
         """Share of the tie that there would be with every text so many rows further up."""
         own = np.take_along_axis(np.roll(self.log_likely, -rows, axis=0), self.codes, axis=1).sum(axis=1)
@@ -76,55 +88,93 @@ class TextTies:
 def ties_of_text(case: Case, pair: Pair) -> TextTies | None:
     """What the text of ``pair`` tells of other columns; None where it tells nothing of any."""
     clocks = time_columns(case)
-    beside = [other for name, other in case.pairs.items() if name != pair.name and name not in clocks and usable(other)]
-    still = [other for other in beside if distance(other) <= STAYED + noise(other)]
+    beside = (other for name, other in case.pairs.items() if name != pair.name and name not in clocks and usable(other))
+    still = islice((other for other in beside if _stayed(other)), MOST_ASKED)
     coded = [(other.name, *codes) for other in still if (codes := levels_of(other)) is not None]
     return _ties(pair, coded) if coded else None
 
 
+def _stayed(pair: Pair) -> bool:
+    """Whether a column is distributed about as before, and about as often missing."""
+    missing = [float(part.mean()) for part in pair.missing]
+    return distance(pair) <= STAYED + noise(pair) and abs(missing[1] - missing[0]) <= STAYED
+
+
 def ties_to_labels(case: Case, pair: Pair) -> TextTies | None:
     """What the text of ``pair`` tells of the labels of classes; None where it tells nothing, or too few rows have one."""
-    known = [side.outcomes.known() for side in case.sides]
-    if not case.problem.classification or min(part.sum() for part in known) < ROWS_WITH_LABELS:
+    if not case.problem.classification:
         return None
     labels = [
-        np.where(part, side.outcomes.labels.astype(float), len(case.problem.classes)).astype(np.int64)
-        for side, part in zip(case.sides, known, strict=True)
+        np.where(side.outcomes.known(), side.outcomes.labels.astype(float), UNKNOWN).astype(np.int64)
+        for side in case.sides
     ]
     return _ties(pair, [("label", labels[0], labels[1])])
 
 
 def _ties(pair: Pair, coded: list[tuple[str, Codes, Codes]]) -> TextTies | None:
-    """What a text tells of columns whose levels in both windows are ``coded``."""
-    # Rows that follow each other, so that texts may be looked for some rows away.
-    picked = [np.arange(len(part))[:ROWS] for part in (pair.reference, pair.current)]
+    """What a text tells of columns whose levels in both windows are ``coded``, on rows where both are known."""
+    picked = [_spread_runs(len(part)) for part in (pair.reference, pair.current)]
     try:
         words = _words(pair, picked[0])
     except ValueError:  # no word at all
         return None
     ref, cur = (words(part, at) for part, at in zip((pair.reference, pair.current), picked, strict=True))
-    found = []
+    told = [~missing[at] for missing, at in zip(pair.missing, picked, strict=True)]
+    turn = np.arange(len(picked[0])) % 2 == 0
+    found: list[_Told] = []
     for name, codes_ref, codes_cur in coded:
-        learn, test = np.arange(0, len(picked[0]), 2), np.arange(1, len(picked[0]), 2)
         own, other = codes_ref[picked[0]], codes_cur[picked[1]]
-        if len(np.unique(own[learn])) < 2:
+        known, now = told[0] & (own != UNKNOWN), told[1] & (other != UNKNOWN)
+        learn, test = known & turn, known & ~turn
+        if min(learn.sum(), now.sum()) < LEAST_ROWS or len(np.unique(own[learn])) < 2:
             continue
         model = _learned(ref[learn], own[learn])
         before = _tie(model, ref[test], own[test])
         if before.mean() > 0 and before.mean() / max(_error(before), 1e-12) >= TELLS_Z:
-            found.append((name, before, model, other))
-    found = sorted(found, key=lambda one: -float(one[1].mean()))[:PARTNERS]
+            found.append(_Told(name, model, before, test, other, now))
+    found = sorted(found, key=lambda one: -float(one.before.mean()))[:PARTNERS]
     if not found:
         return None
+    # Rows on which every one of them is known; else those of the one that it tells most of alone.
+    tests, nows = (np.logical_and.reduce(parts) for parts in ([one.test for one in found], [one.now for one in found]))
+    if min(tests.sum(), nows.sum()) < LEAST_ROWS:
+        found, tests, nows = found[:1], found[0].test, found[0].now
     likely: list[Floats] = []
     places: list[Codes] = []
-    now = np.zeros(len(picked[1]))
-    for _, _, model, other in found:
-        places.append(sum(part.shape[1] for part in likely) + _place(model, other))
-        likely.append(_log_likely(model, cur))
-        now += _tie(model, cur, other)
-    partners, before = tuple(one[0] for one in found), np.sum([one[1] for one in found], axis=0)
-    return TextTies(partners, before, now, np.column_stack(likely), np.column_stack(places))
+    for one in found:
+        places.append(sum(part.shape[1] for part in likely) + _place(one.model, one.codes[nows]))
+        likely.append(_log_likely(one.model, cur[nows]))
+    return TextTies(
+        tuple(one.name for one in found),
+        np.sum([one.before[tests[one.test]] for one in found], axis=0),
+        np.sum([_tie(one.model, cur[nows], one.codes[nows]) for one in found], axis=0),
+        np.column_stack(likely),
+        np.column_stack(places),
+    )
+
+
+@dataclass(frozen=True)
+class _Told:
+    """A column that the text told something of."""
+
+    name: str
+    model: Any
+    before: Floats
+    """Tie of the reference rows ``test``."""
+    test: NDArray[np.bool_]
+    """Reference rows that nothing was learned from and that are known, of those that were read."""
+    codes: Codes
+    now: NDArray[np.bool_]
+    """Current rows that are known, of those that were read."""
+
+
+def _spread_runs(count: int) -> Codes:
+    """Rows to read: all of few; of many, runs of rows that follow each other, so that texts may be looked for some rows away,
+    spread over the window."""
+    if count <= ROWS:
+        return np.arange(count)
+    starts = np.linspace(0, count - ROWS // RUNS, RUNS).astype(np.int64)
+    return np.unique((starts[:, None] + np.arange(ROWS // RUNS)).ravel())
 
 
 def _words(pair: Pair, rows: Codes) -> Any:
@@ -150,12 +200,15 @@ def levels_of(pair: Pair) -> tuple[Codes, Codes] | None:
     """The column as a few levels in both windows; None where the reference holds hardly more than one."""
     if pair.numeric and not pair.discrete:
         edges = np.unique(np.quantile(pair.finite[0], np.linspace(0, 1, PARTS + 1)[1:-1]))
-        ref, cur = (np.where(np.isfinite(v), np.searchsorted(edges, v), PARTS).astype(np.int64) for v in pair.numbers)
+        ref, cur = (np.where(np.isfinite(v), np.searchsorted(edges, v), UNKNOWN).astype(np.int64) for v in pair.numbers)
     else:
         names, counts = np.unique(pair.texts[0].astype(str), return_counts=True)
         place = {str(names[at]): code for code, at in enumerate(np.argsort(-counts, kind="stable")[: LEVELS - 1])}
-        ref, cur = (np.array([place.get(str(text), LEVELS - 1) for text in side], np.int64) for side in pair.texts)
-    frequent = np.bincount(ref) >= LEAST_OF_LEVEL
+        ref, cur = (
+            np.where(gone, UNKNOWN, [place.get(str(text), LEVELS - 1) for text in side]).astype(np.int64)
+            for side, gone in zip(pair.texts, pair.missing, strict=True)
+        )
+    frequent = np.bincount(ref[ref != UNKNOWN], minlength=1) >= LEAST_OF_LEVEL
     return (ref, cur) if frequent.sum() >= 2 else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from backslide.case import Case
 from backslide.causes.columns.association import dependence
@@ -24,8 +25,10 @@ NAMED = 4
 
 LEAST_IN_CELL, MOST_RARE = 20, 0.1
 """Reference rows of a bin or level from which on their loss is known, and share of the current rows that may be in others."""
-SURE_Z = 4.0
-"""Standard errors from which the cost of one column's mix is believed."""
+SURE_Z, ALPHA = 4.0, 0.00125
+"""Standard errors from which the cost of one column's mix is believed, at least, and error rate over all columns."""
+MOST_DRAWN = 4
+"""Columns that are drawn anew, those whose mix costs most."""
 MOVED_MOST = 2
 """Of them where only how far they moved speaks for them."""
 
@@ -72,26 +75,39 @@ def share_of_one_column(bench: PricingBench, p: Populations) -> tuple[str, Effec
     """The column whose values, as often as they come now, take the reference to the worst metric, and by how much: what its mix
     alone costs at the losses that rows of each value always had (Kitagawa 1955, "Components of a Difference Between Two Rates").
 
-    Sharper than the split by all columns, as nothing is foretold; no column that tells the time, and none of which many current
-    rows hold what the reference hardly held. None where nothing costs anything.
+    Sharper than the split by all columns, as nothing is foretold; both windows' days are drawn anew. Of the values as they were
+    logged, without columns that tell the time, and those of which many current rows hold what the reference hardly held. None
+    where nothing costs anything beyond chance, at one-sided 0.125 % over all columns that were asked.
     """
-    case, value, draw = bench.case, bench.target.value, bench.draw(bench.case.reference)
-    rows, clocks = (bench.rows(case.reference), bench.rows(case.current)), time_columns(case)
-    before = Effect(float(value(p.s_g.sum(0))), value(draw.sums(p.s_g)))
-    found: list[tuple[str, Effect]] = []
+    case, harm, clocks = bench.case, bench.target.harm, time_columns(bench.case)
+    value, draws = bench.target.value, (bench.draw(case.reference), bench.draw(case.current))
+    rows = (bench.rows(case.reference), bench.rows(case.current))
+    before = float(value(p.s_g.sum(0)))
+    asked: list[tuple[float, str, NDArray[np.int64], NDArray[np.int64], int]] = []
     for column in p.columns:
-        if column in clocks:
-            continue
         code_ref, code_cur, cells = coded(case.pairs[column], rows)
         rare = np.bincount(code_ref, minlength=cells) < LEAST_IN_CELL
-        if rare[code_cur].mean() > MOST_RARE:
+        if column in clocks or rare[code_cur].mean() > MOST_RARE:
             continue
-        weighted = p.s_g * doubly_robust.one_feature_weights(code_ref, code_cur, cells)[:, None]
-        effect = Effect(float(value(weighted.sum(0))), value(draw.sums(weighted))) - before
-        if effect.value and abs(effect.z) >= SURE_Z:
-            found.append((column, effect))
-    worst = max(found, key=lambda one: bench.target.harm(one[1].value), default=None)
-    return worst if worst is not None and bench.target.harm(worst[1].value) > 0 else None
+        weights = doubly_robust.one_feature_weights(code_ref, code_cur, cells)[:, None]
+        asked.append((harm(float(value((p.s_g * weights).sum(0))) - before), column, code_ref, code_cur, cells))
+    sure = max(SURE_Z, float(stats.norm.isf(ALPHA / max(len(asked), 1))))
+    served = value(draws[0].sums(p.s_g) / draws[0].sums(np.ones((len(p.s_g), 1))))
+    for cost, column, code_ref, code_cur, cells in sorted(asked, key=lambda one: -one[0])[:MOST_DRAWN]:
+        moved = doubly_robust.reweight_classes(p.s_g, code_ref, code_cur, cells, *draws)
+        effect = Effect(float(value(moved.sums)) - before, value(moved.replicates) - served)
+        if cost > 0 and harm(effect.value) > 0 and abs(effect.z) >= sure:
+            return column, effect
+    return None
+
+
+def moved_beyond_days(bench: PricingBench, p: Populations, column: str) -> bool:
+    """Whether the values of a column come more or less often than days that differ by chance lead to expect."""
+    case, rows = bench.case, (bench.rows(bench.case.reference), bench.rows(bench.case.current))
+    code_ref, code_cur, cells = coded(case.pairs[column], rows)
+    draws = bench.draw(case.reference), bench.draw(case.current)
+    moved = doubly_robust.reweight_classes(p.s_g[:, :1], code_ref, code_cur, cells, *draws)
+    return bool(np.abs(moved.z).max(initial=0.0) >= SURE_Z)
 
 
 def ties_between(case: Case, features: tuple[str, ...]) -> tuple[str, ...]:

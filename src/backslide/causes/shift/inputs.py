@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backslide.causes.pricing.counterfactual import PricingBench
-from backslide.causes.shift.attribution import moved_features, share_of_one_column, ties_between
+from backslide.causes.shift.attribution import moved_beyond_days, moved_features, share_of_one_column, ties_between
 from backslide.causes.shift.base import WorldChange
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.playbook.concept.decomposition import Populations, Split, headline_split
@@ -27,7 +27,8 @@ def find_moved_inputs(bench: PricingBench, p: Populations, drop: Effect) -> Worl
     sure = parts.supported and bench.target.sign * parts.inputs.z <= -SURE_INPUTS_Z
     if sure and least <= harm(parts.inputs.value) <= most:
         whole = next((shift for shift in covariate_shift(bench, p, drop, parts) if shift.features), None)
-        if whole is not None:
+        # The split takes how often values come now as given, so that days on which they differ are no part of its noise.
+        if whole is not None and any(moved_beyond_days(bench, p, column) for column in whole.features):
             return whole
     mix = mix_of_one_column(bench, p, drop)
     if mix is None or not least <= harm(mix.effect.value) <= min(most, harm(drop.value) / LEAST_SEEN):
@@ -48,7 +49,7 @@ def covariate_shift(bench: PricingBench, p: Populations, drop: Effect, parts: Sp
 
 def mix_of_one_column(bench: PricingBench, p: Populations, drop: Effect) -> WorldChange | None:
     """Values of one column that come more often, where the model was always weaker, if they are a good part of the drop."""
-    found, harm = share_of_one_column(bench, p), bench.target.harm
+    found, harm = (share_of_one_column(bench, p) if p.untouched else None), bench.target.harm
     if found is None or harm(found[1].value) < COVARIATE_SHARE * harm(drop.value):
         return None
     column, effect = found

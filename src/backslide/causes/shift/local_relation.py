@@ -107,7 +107,7 @@ def _surest(priced: Sequence[tuple[float, LocalDrift]], harm: Callable[[float], 
     most = max((harm(one.effect.value) for _, one in priced), default=0.0)
     much = sorted((item for item in priced if harm(item[1].effect.value) >= MOST * most), key=lambda item: -item[0])
     first = next((one for _, one in much), None)
-    wider = (one for _, one in much if first and set(one.columns) < set(first.columns))
+    wider = (one for _, one in much if first and set(one.segment.split(" and ")) < set(first.segment.split(" and ")))
     return next((one for one in wider if first and harm(one.effect.value) >= harm(first.effect.value)), first)
 
 

@@ -61,9 +61,13 @@ UNSEEN = 0.05
 """Rise of the share of words never seen before, on the rows concerned, from which on they are damaged rather than misplaced."""
 NOTHING, LIMIT_Z = 0.35, 1.64
 """Share of what the words told of other columns that may be left where they tell nothing, by its limit."""
+NOTHING_OF_HALF = 0.5
+"""The same of the earlier and of the later half of the window, where chance leaves more."""
 SHIFTS = (1, -1, 2, -2, 3, -3, 4, -4, 5, -5)
 BACK, APART = 0.5, 0.3
 """Share of it that texts moved back by some rows must tell again, and more than texts moved by any other number of rows."""
+ALIKE, WIDEST = 2, 8
+"""Columns in which rows must be alike for one to lend its text to the other, and more than any of them has levels."""
 OTHER_LENGTHS = 0.15
 """Distance between the lengths of texts from which on they were cut or changed."""
 KEPT = 0.5
@@ -102,22 +106,22 @@ class TextsOfOtherRows(Signature):
             return None
         left, limit = ties.left(LIMIT_Z)
         shift = _shift(case, ties)
-        if limit > NOTHING and (shift is None or left > NOTHING):
+        if (limit > NOTHING and (shift is None or left > NOTHING)) or max(ties.left_in_halves) > NOTHING_OF_HALF:
             return None
         sure = _is_the_text(case, pair, ties)
         if sure is False or _changed(pair):
             return None
         listed = say.listed(ties.partners)
+        how, undo = "those of other rows", f"join {pair.name} again on its own key"
         if shift is not None:
-            places = f"{abs(shift)} row{'' if abs(shift) == 1 else 's'} {'before' if shift > 0 else 'after'}"
-            how = f"those of the row {places}" if abs(shift) == 1 else f"those of {places}"
-        else:
-            how = "those of other rows"
+            rows = say.counted(abs(shift), "row")
+            how = f"those of {rows} {'before' if shift > 0 else 'after'}"
+            undo = f"move {pair.name} {'back up' if shift > 0 else 'down again'} by {rows}"
         return Hypothesis(
             signature=self,
             features=(pair.name,),
-            seen=f"the texts of {pair.name} are {how}: their words told of {listed}, and tell nothing of it any more",
-            undo=f"move {pair.name} back by {abs(shift)} rows" if shift else f"join {pair.name} again on its own key",
+            seen=f"the texts of {pair.name} are {how}: their words told of {listed}, and no longer do",
+            undo=undo,
             evidence=(),
             exact=bool(sure),
             reversible=shift is not None,
@@ -312,15 +316,19 @@ def _shift(case: Case, ties: TextTies) -> int | None:
 
 
 def _of_alike_rows(case: Case, frame: pl.DataFrame, hypothesis: Hypothesis) -> pl.DataFrame:
-    """Texts of reference rows whose other columns, of which the text told, are alike; of any rows where there are none."""
+    """Texts of reference rows that are alike in the columns of which the text told most; of any rows where there are none."""
     (column,), rng = hypothesis.features, case.rng("texts of alike rows")
-    coded = [codes for name in hypothesis.params["columns"] if (codes := levels_of(case.pairs[name])) is not None]
-    known: dict[tuple[int, ...], list[int]] = {}
-    for at, key in enumerate(zip(*(codes[0].tolist() for codes in coded), strict=True)):
-        known.setdefault(key, []).append(at)
-    every = list(range(len(case.pairs[column].reference)))
-    asked = zip(*(codes[1].tolist() for codes in coded), strict=True)
-    rows = [int(rng.choice(known.get(key) or every)) for key in asked]
+    told = [codes for name in hypothesis.params["columns"] if (codes := levels_of(case.pairs[name])) is not None][
+        :ALIKE
+    ]
+    keys = [
+        np.ravel_multi_index([codes + 1 for codes in side], (WIDEST,) * len(side)) for side in zip(*told, strict=True)
+    ]
+    rows = rng.integers(0, len(keys[0]), len(keys[1]))
+    for key in np.unique(keys[1]):
+        known, asked = np.flatnonzero(keys[0] == key), np.flatnonzero(keys[1] == key)
+        if len(known):
+            rows[asked] = known[rng.integers(0, len(known), len(asked))]
     return frame.with_columns(case.pairs[column].reference.gather(rows).alias(column))
 
 
