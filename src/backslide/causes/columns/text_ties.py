@@ -121,7 +121,7 @@ def _ties(pair: Pair, coded: list[tuple[str, Codes, Codes]]) -> TextTies | None:
     ref, cur = (words(part, at) for part, at in zip((pair.reference, pair.current), picked, strict=True))
     told = [~missing[at] for missing, at in zip(pair.missing, picked, strict=True)]
     turn = np.arange(len(picked[0])) % 2 == 0
-    found: list[_Told] = []
+    found: list[_Partner] = []
     for name, codes_ref, codes_cur in coded:
         own, other = codes_ref[picked[0]], codes_cur[picked[1]]
         known, now = told[0] & (own != UNKNOWN), told[1] & (other != UNKNOWN)
@@ -131,7 +131,7 @@ def _ties(pair: Pair, coded: list[tuple[str, Codes, Codes]]) -> TextTies | None:
         model = _learned(ref[learn], own[learn])
         before = _tie(model, ref[test], own[test])
         if before.mean() > 0 and before.mean() / max(_error(before), 1e-12) >= TELLS_Z:
-            found.append(_Told(name, model, before, test, other, now))
+            found.append(_Partner(name, model, before, test, other, now))
     found = sorted(found, key=lambda one: -float(one.before.mean()))[:PARTNERS]
     if not found:
         return None
@@ -154,7 +154,7 @@ def _ties(pair: Pair, coded: list[tuple[str, Codes, Codes]]) -> TextTies | None:
 
 
 @dataclass(frozen=True)
-class _Told:
+class _Partner:
     """A column that the text told something of."""
 
     name: str
