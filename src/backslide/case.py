@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import polars as pl
@@ -31,7 +31,7 @@ from backslide.engine.roles.outcomes import codes_of as codes_of
 from backslide.engine.roles.outcomes import decide as decide
 from backslide.engine.roles.outcomes import outcomes as outcomes
 from backslide.engine.roles.problem import DEFAULT_POINTS
-from backslide.engine.side import LOSS_COLUMNS
+from backslide.engine.side import LOSS_COLUMNS, bins_of
 from backslide.engine.side import Side as Side
 from backslide.engine.window import WindowPair
 from backslide.models.infer_reading import understand
@@ -89,7 +89,8 @@ class Case:
         self.suspects: frozenset[str] = frozenset()
         """Columns that a fault is known of: no witness for what is natural in others; see ``suspecting``."""
         self.reference = Side(opened.reference, opened.problem, settings, lambda: self.plan)
-        self.current = Side(opened.current, opened.problem, settings, lambda: self.plan)
+        bins = partial(bins_of, self.reference, lambda: self.features_of(ColumnKind.NUMERIC))
+        self.current = Side(opened.current, opened.problem, settings, lambda: self.plan, bins)
         if not np.isfinite(self.problem.min_effect):
             self.problem = replace(self.problem, min_effect=self.floor(self.metric))
             self.reference.problem = self.current.problem = self.problem

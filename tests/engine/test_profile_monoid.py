@@ -132,13 +132,6 @@ def test_more_levels_than_kept_over_many_batches_are_still_exact():
     assert (got.rest_rows, got.rest_levels) == (30_000, 300)
 
 
-def test_progress_counts_up_to_the_rows():
-    seen = []
-    profile(pl.LazyFrame({"c": ["a"] * 1000}), Plan(categorical=("c",)), batch_rows=100, progress=seen.append)
-    assert seen == sorted(seen)
-    assert seen[-1] == 1000
-
-
 def test_no_rows_and_no_columns():
     empty = pl.LazyFrame(schema=SCHEMA)
     assert_same(profile(empty, PLAN), Profile.empty(PLAN))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import copy
 from functools import cached_property
 
@@ -16,7 +16,9 @@ from backslide.engine.columns.cache import Cache
 from backslide.engine.columns.pair import Floats, to_numbers
 from backslide.engine.columns.sample import positions
 from backslide.engine.columns.segments import holds
+from backslide.engine.profile.counted_sample import Bins, CountedSample
 from backslide.engine.profile.daily_sums import cell_units, count_units, loss_units, variance_units
+from backslide.engine.profile.plan import column_edges
 from backslide.engine.profile.profile import Plan, Profile
 from backslide.engine.profile.run import profile
 from backslide.engine.profile.segment_counts import REST
@@ -44,11 +46,20 @@ LOSS_COLUMNS = {
 class Side:
     """One window of the case: its profile over all rows and its sample."""
 
-    def __init__(self, window: Window, problem: Problem, settings: Settings, plan: Callable[[], Plan]) -> None:
+    def __init__(
+        self,
+        window: Window,
+        problem: Problem,
+        settings: Settings,
+        plan: Callable[[], Plan],
+        bins: Callable[[], Bins] | None = None,
+    ) -> None:
+        """``bins`` gives those of the plan; None where they are decided by the sample of this window."""
         self.window = window
         self.problem = problem
         self.settings = settings
         self._plan = plan
+        self._bins = bins
         self.cache = Cache()
         """Of what only depends on the rows of the sample, their times, and columns that no repair changes."""
 
@@ -64,15 +75,27 @@ class Side:
         Raises:
             NoRowsError: the window is a stored profile.
         """
+        return self._counted_sample.rows
+
+    @cached_property
+    def _counted_sample(self) -> CountedSample:
+        """The sample with what was counted of all rows while it was drawn."""
         engine = self.settings.engine
-        return self.window.sample(engine.sample_rows, seed=engine.seed)
+        return self.window.counted_sample(
+            engine.sample_rows,
+            seed=engine.seed,
+            features=self.problem.features,
+            bins=None if self._bins is None else self._bins(),
+            batch_rows=engine.batch_rows,
+        )
 
     @cached_property
     def profile(self) -> Profile:
         """Summary of every row."""
         if self.stored is not None:
             return self.stored.whole
-        return profile(self.window.frame, self._plan(), batch_rows=self.settings.engine.batch_rows)
+        batch_rows = self.settings.engine.batch_rows
+        return profile(self.window.frame, self._plan(), batch_rows=batch_rows, counts=self._counted_sample.counts)
 
     def part(self, rows: NDArray[np.bool_]) -> Side:
         """The same window with only some of its sampled rows; the profile still speaks of all of them."""
@@ -189,3 +212,10 @@ class Side:
         mask = (~mask if expression == REST else mask) & self.outcomes.known()
         rows = self.outcomes.take(mask).statistics(metric, len(self.problem.classes))
         return row_units(rows, None if self.blocks is None else self.blocks[mask])
+
+
+def bins_of(side: Side, numeric: Callable[[], Iterable[str]]) -> Bins:
+    """The bins that the plan gives columns of numbers, by the sample of the window, or as its stored plan says."""
+    if side.stored is not None:
+        return side.stored.plan.numeric
+    return {column: column_edges(side.sample.get_column(column)) for column in numeric()}

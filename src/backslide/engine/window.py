@@ -6,7 +6,7 @@ labels as text, times as naive UTC, scores as floats, and the row quantities tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.columns.numbers_as_text import read_texts
 from backslide.engine.columns.sample import sample
 from backslide.engine.columns.vectors import kinds_of
+from backslide.engine.profile.counted_sample import Bins, CountedSample, count_and_sample
 from backslide.engine.roles import problem, types
 from backslide.engine.roles.derive import derived, label_expression, score_expressions
 from backslide.engine.roles.logged_inputs import check_inputs, input_columns
@@ -74,6 +75,37 @@ class Window:
         subset = sample(self.raw, rows, seed=seed, total=self.rows)
         with reading():
             return self.prepare(subset.lazy()).collect()
+
+    def counted_sample(
+        self, rows: int, *, seed: int, features: Collection[str], bins: Bins | None, batch_rows: int
+    ) -> CountedSample:
+        """The same sample, and counts of features for the profile where they come with the same reading.
+
+        Args:
+            rows: the most rows to return.
+            seed: of the draw.
+            features: columns to count.
+            bins: of columns of numbers; None where the sample decides them.
+            batch_rows: rows that are counted at a time.
+
+        Raises:
+            SourceError: when the rows cannot be read.
+        """
+        of_kind = {kind: [c for c in features if self.kinds.get(c) is kind] for kind in ColumnKind}
+        counted = count_and_sample(
+            self.raw,
+            rows,
+            seed=seed,
+            total=self.rows,
+            numeric=of_kind[ColumnKind.NUMERIC],
+            categorical=[*of_kind[ColumnKind.CATEGORICAL], *of_kind[ColumnKind.BOOLEAN]],
+            bins=bins,
+            batch_rows=batch_rows,
+        )
+        if counted is None:
+            return CountedSample(self.sample(rows, seed=seed), {})
+        with reading():
+            return CountedSample(self.prepare(counted.rows.lazy()).collect(), counted.counts)
 
     def where(self, condition: pl.Expr, resolved: Problem) -> Window:
         """The rows of this window for which ``condition`` over its columns holds."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from backslide.engine.sources.batches import batches
+from backslide.engine.sources.batches import batches, column_groups, read_groups
 from backslide.engine.sources.errors import reading
 
 _BATCH_ROWS = 131_072
@@ -33,7 +34,13 @@ def sample(frame: pl.LazyFrame, rows: int, *, seed: int, total: int | None = Non
             total = int(frame.select(pl.len()).collect(engine="streaming").item())
         if total <= rows:
             return frame.collect(engine="streaming")
-        return _gather(frame, positions(total, rows, seed))
+        at = positions(total, rows, seed)
+
+        def gather(_: Sequence[str], read: Iterator[pl.DataFrame]) -> pl.DataFrame:
+            return gathered(read, at)
+
+        parts = read_groups(frame, column_groups(frame, total=total), _BATCH_ROWS, gather, total=total)
+        return parts[0] if len(parts) == 1 else pl.concat(parts, how="horizontal")
 
 
 def sample_groups(frame: pl.LazyFrame, column: str, rows: int, *, seed: int) -> dict[Any, pl.DataFrame]:
@@ -65,11 +72,11 @@ def positions(total: int, rows: int, seed: int) -> npt.NDArray[np.int64]:
     return np.sort(places).astype(np.int64)
 
 
-def _gather(frame: pl.LazyFrame, at: npt.NDArray[np.int64]) -> pl.DataFrame:
-    """The rows at ascending positions, one batch in memory at a time."""
+def gathered(read: Iterator[pl.DataFrame], at: npt.NDArray[np.int64]) -> pl.DataFrame:
+    """The rows at ascending positions of batches that are read in order, one in memory at a time."""
     start = 0
     parts = []
-    for batch in batches(frame, _BATCH_ROWS):
+    for batch in read:
         stop = start + batch.height
         first, last = np.searchsorted(at, [start, stop])
         parts.append(batch[at[first:last] - start])

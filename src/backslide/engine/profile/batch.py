@@ -11,7 +11,7 @@ import polars as pl
 
 from backslide.contracts.errors import ColumnError
 from backslide.contracts.labels import label_text
-from backslide.engine.profile.column import ColumnProfile, Number, merge_counts
+from backslide.engine.profile.column import ColumnProfile, Number
 from backslide.engine.profile.plan import Plan
 from backslide.engine.profile.tally import tally
 
@@ -79,6 +79,11 @@ def _as_numpy(present: pl.Series) -> npt.NDArray[Any]:
 
 def categorical_profile(values: pl.Series, max_levels: int) -> ColumnProfile:
     """Count the levels of one batch; NaN in a column of floats counts as NaN, not as a level."""
+    return count_levels(values, max_levels).ordered()
+
+
+def count_levels(values: pl.Series, max_levels: int) -> ColumnProfile:
+    """The same with levels in any order: a part of a sum."""
     counted = values.rename("level").value_counts(name="rows")
     level = counted.get_column("level")
     if counted.height <= max_levels and not level.dtype.is_float():
@@ -102,7 +107,7 @@ def categorical_profile(values: pl.Series, max_levels: int) -> ColumnProfile:
         rows=len(values),
         nulls=nulls,
         nans=nans,
-        levels=merge_counts(levels, {}),
+        levels=levels,
         rest_rows=total - sum(levels.values()),
         rest_levels=distinct - counted.height,
     )
@@ -118,7 +123,7 @@ def _few_levels(values: pl.Series, level: pl.Series, rows: pl.Series) -> ColumnP
             missing = count
         else:
             levels[name] = levels.get(name, 0) + count
-    return ColumnProfile(rows=len(values), nulls=missing, levels=merge_counts(levels, {}))
+    return ColumnProfile(rows=len(values), nulls=missing, levels=levels)
 
 
 def _names_and_none(levels: pl.Series) -> list[str | None]:

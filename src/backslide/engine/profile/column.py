@@ -124,9 +124,17 @@ class ColumnProfile:
 
     def __add__(self, other: ColumnProfile) -> ColumnProfile:
         """The profile of both row sets (moments by Chan, Golub & LeVeque 1979). Not trimmed."""
+        return self.joined(other).ordered()
+
+    def ordered(self) -> ColumnProfile:
+        """The same with the most frequent level first, ties by name."""
+        return replace(self, levels=by_frequency(self.levels)) if self.levels else self
+
+    def joined(self, other: ColumnProfile) -> ColumnProfile:
+        """The sum of both with levels in any order: for sums of many parts, which are ordered at the end."""
         finite = self.finite + other.finite
         mean, m2 = _merge_moments(self, other)
-        levels = merge_counts(self.levels, other.levels)
+        levels = add_levels(self.levels, other.levels)
         known = max(len(levels), self.distinct_levels, other.distinct_levels)
         return ColumnProfile(
             rows=self.rows + other.rows,
@@ -199,12 +207,17 @@ _PLAIN = (
 )
 
 
-def merge_counts(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:
-    """Counts added per key, most frequent first, ties by name."""
+def add_levels(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:
+    """Counts added per key, in any order."""
     total = dict(left)
     for key, count in right.items():
         total[key] = total.get(key, 0) + count
-    return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
+    return total
+
+
+def by_frequency(levels: Mapping[str, int]) -> dict[str, int]:
+    """Most frequent first, ties by name."""
+    return dict(sorted(levels.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _merge_moments(a: ColumnProfile, b: ColumnProfile) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from backslide.contracts.errors import ColumnError, did_you_mean
+from backslide.engine.columns import names
 from backslide.engine.columns.segments import columns_of
 
 Floats = npt.NDArray[np.float64]
@@ -56,6 +57,24 @@ class Plan:
     def segment_columns(self, variable: str) -> tuple[str, ...]:
         """Columns that a segment variable's conditions read."""
         return tuple(dict.fromkeys(c for expression in self.segments[variable] for c in columns_of(expression)))
+
+    def joint(self) -> set[str]:
+        """Columns that are counted or summed together, row by row, and those that are worked out of others; the rest are counted
+        each by itself."""
+        block = () if self.block is None else (self.block,)
+        parted = (column for variable in self.segments for column in self.segment_columns(variable))
+        own = (column for column in (*self.numeric, *self.categorical) if column.startswith(names.PREFIX))
+        return {*self.cells, *block, *self.sums, *parted, *own}
+
+    def part(self, columns: Iterable[str], *, joint: bool) -> Plan:
+        """What it counts of some columns each by itself, and, with ``joint``, all that it counts of several together."""
+        wanted = set(columns)
+        own = replace(
+            self,
+            numeric={name: edges for name, edges in self.numeric.items() if name in wanted},
+            categorical=tuple(name for name in self.categorical if name in wanted),
+        )
+        return own if joint else replace(own, cells=(), block=None, sums=(), segments={})
 
     def require(self, available: Iterable[str]) -> None:
         """Raise ColumnError when a planned column is not among the available ones."""

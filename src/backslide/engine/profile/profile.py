@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import polars as pl
 
 from backslide.contracts.errors import InputError
 from backslide.contracts.files import read_bytes
-from backslide.engine.profile.batch import Cells, Sums, categorical_profile, count_cells, count_sums, numeric_profile
+from backslide.engine.profile.batch import Cells, Sums, count_cells, count_levels, count_sums, numeric_profile
 from backslide.engine.profile.column import ColumnProfile
 from backslide.engine.profile.plan import Plan, make_plan
 from backslide.engine.profile.segment_counts import Parts, WindowPart, add_counts, add_parts, add_sums, count_parts
@@ -60,13 +60,25 @@ class Profile:
         Raises:
             InputError: when the two were counted under different plans.
         """
+        return self.joined(other).ordered()
+
+    def ordered(self) -> Profile:
+        """The same with the most frequent level of each column first."""
+        return replace(self, columns={name: column.ordered() for name, column in self.columns.items()})
+
+    def joined(self, other: Profile) -> Profile:
+        """The sum of both with levels in any order: for sums of many parts, which are ordered at the end.
+
+        Raises:
+            InputError: when the two were counted under different plans.
+        """
         if self.plan is not other.plan and self.plan != other.plan:
             raise InputError("expected profiles of one plan, got two plans; profile both windows with the same edges")
         limit = self.plan.max_levels
         return Profile(
             plan=self.plan,
             rows=self.rows + other.rows,
-            columns={name: (one + other.columns[name]).trimmed(limit) for name, one in self.columns.items()},
+            columns={name: one.joined(other.columns[name]).trimmed(limit) for name, one in self.columns.items()},
             cells=add_counts(self.cells, other.cells),
             sums={column: add_sums(sums, other.sums[column]) for column, sums in self.sums.items()},
             parts=add_parts(self.parts, other.parts),
@@ -174,10 +186,19 @@ def profile_batch(batch: pl.DataFrame, plan: Plan) -> Profile:
     Raises:
         ColumnError: when a planned column is absent, or holds no numbers where the plan expects them.
     """
+    return count_batch(batch, plan).ordered()
+
+
+def count_batch(batch: pl.DataFrame, plan: Plan) -> Profile:
+    """The same with levels in any order: a part of a sum.
+
+    Raises:
+        ColumnError: when a planned column is absent, or holds no numbers where the plan expects them.
+    """
     plan.require(batch.columns)
     columns = {name: numeric_profile(batch.get_column(name), edges) for name, edges in plan.numeric.items()}
     for name in plan.categorical:
-        columns[name] = categorical_profile(batch.get_column(name), plan.max_levels)
+        columns[name] = count_levels(batch.get_column(name), plan.max_levels)
     return Profile(
         plan=plan,
         rows=batch.height,

@@ -16,7 +16,7 @@ from backslide.contracts.errors import NumberRangeError
 from backslide.contracts.labels import label_text
 from backslide.engine.columns import names
 from backslide.engine.profile.batch import Cells, Sums, level_names
-from backslide.engine.profile.column import ColumnProfile, merge_counts
+from backslide.engine.profile.column import ColumnProfile, by_frequency
 from backslide.engine.profile.daily_profiles import ALL, UNDATED, DailyProfiles, ProfileKey
 from backslide.engine.profile.plan import Plan
 from backslide.engine.profile.profile import Profile
@@ -157,7 +157,7 @@ def _add_levels(counts: dict[_Group, _GroupCounts], rows: list[Row], name: str) 
         one.columns[name] = ColumnProfile(
             rows=one.rows,
             nulls=nulls,
-            levels=merge_counts(levels, {}),
+            levels=by_frequency(levels),
             rest_rows=total - sum(levels.values()),
             rest_levels=distinct - len(kept),
         )
