@@ -145,3 +145,24 @@ def test_a_part_of_a_long_window_does_not_speak_for_all_of_it():
     assert read(moved) == []
     (found,) = read(sound.with_columns(sound["note"].shuffle(1)))
     assert found.rows.all()
+
+
+def test_answers_that_follow_texts_some_rows_away_are_no_fault_of_their_own():
+    """A column beside the text foretells the answers as well, and would say that they stand a row away."""
+
+    def served(frame: pl.DataFrame, seed: int) -> pl.DataFrame:
+        rng = np.random.default_rng(seed)
+        risky = (frame["desk"] == "fraud").to_numpy()
+        label = np.where(rng.random(frame.height) < np.where(risky, 0.8, 0.15), "yes", "no")
+        return frame.with_columns(label=pl.Series(label))
+
+    def answered(frame: pl.DataFrame) -> pl.DataFrame:
+        score = pl.when(pl.col("note").str.contains("fraud")).then(0.8).otherwise(0.15)
+        return frame.with_columns(p=score).with_columns(
+            prediction=pl.when(pl.col("p") > 0.5).then(pl.lit("yes")).otherwise(pl.lit("no"))
+        )
+
+    before, now = served(notes(1, 2_500), 1), served(notes(2, 2_500, first=40), 2)
+    roles = ROLES | {"scores": {"yes": "p"}}
+    causes = worlds.causes_of(Scenario(answered(before), answered(rolled(now, 1)), roles, None, "")).causes
+    assert [(c.kind, c.features) for c in causes] == [(CauseKind.BROKEN_JOIN, ("note",))]

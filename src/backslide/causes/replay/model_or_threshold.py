@@ -162,10 +162,15 @@ def _by_formula(bench: PricingBench, faults: Sequence[Fault]) -> OwnChange | Non
         return None
     case = imitate(bench.case, model)
     found = _by_replay(PricingBench(case, bench.target, model), faults)
-    if found is None:
+    if found is None or (found.kind == CauseKind.OUTPUT_CHANGE and _stand_elsewhere(faults)):
         return None
     seen = f"{found.seen} (unless the model reads what is not logged)"
     return replace(found, confidence=Confidence.SUPPORTED, seen=seen)
+
+
+def _stand_elsewhere(faults: Sequence[Fault]) -> bool:
+    """Whether the values of a column stand some rows away: answers that follow them do so too, beside a formula of others."""
+    return any(h.params.get("shift") for fault in faults if fault.exact for h in fault.hypotheses)
 
 
 def _by_rules(bench: PricingBench, faults: Sequence[Fault]) -> OwnChange | None:
