@@ -6,7 +6,7 @@ import pytest
 
 from backslide.causes.reporting import sentences
 from backslide.contracts import say
-from backslide.contracts.cause import Cause, CauseKind, Confidence
+from backslide.contracts.cause import Cause, CauseKind, Confidence, Repair
 from backslide.contracts.diagnosis import Action, DegradedPart, MetricChange, Verdict, WindowCounts, too_few
 from backslide.contracts.finding import Estimate
 from backslide.stats.metrics.metric import METRICS
@@ -203,3 +203,20 @@ def test_what_to_do_where_no_cause_was_looked_for():
         "the drop is real; no cause was looked for: that takes 200 rows in each window, and the current window has 57; give "
         "more rows"
     )
+
+
+@pytest.mark.parametrize(
+    ("description", "step", "reason"),
+    [
+        (
+            "give the answers back",
+            "Give the answers back (score).",
+            "Give the answers back, which brings 3.4 points back.",
+        ),
+        ("divide by 12", "Fix the unit.", "Divide by 12, which brings 3.4 points back. Fix the unit."),
+    ],
+)
+def test_what_to_do_is_said_once(description, step, reason):
+    repair = Repair(description=description, points_back=Estimate(estimate=0.034, low=0.02, high=0.04))
+    found = cause().model_copy(update={"repair": repair, "next_step": step})
+    assert sentences.decide(Verdict.DEGRADED, (found,), (), "", METRICS["accuracy"]).reason == reason

@@ -275,4 +275,5 @@ def _for(cause: Cause, target: Metric) -> Decision:
         if not cause.repair.description.startswith(cause.features)
         else cause.repair.description
     )
-    return Decision(action=action, reason=f"{undo}, which brings {gain} back. {cause.next_step}")
+    more = "" if cause.next_step.casefold().startswith(undo.casefold()) else f" {cause.next_step}"
+    return Decision(action=action, reason=f"{undo}, which brings {gain} back.{more}")
