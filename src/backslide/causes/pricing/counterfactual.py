@@ -136,12 +136,15 @@ class PricingBench:
 
     def sharp_effect_of(self, frame: pl.DataFrame) -> Effect | None:
         """The same; where the labels leave open whether it costs anything, with what calibrated answers foretell of the outcomes,
-        as far as the labels do not speak against it."""
+        as far as the labels do not speak against it and it then clearly costs what matters.
+
+        Before current labels come, when every certain fault that costs anything is named, the reference's labels alone speak.
+        """
         if not self.reference_labels:
             return None
         answers, side = self.answer(frame), self.case.reference
         effect = (self.score(side, answers).metric - self.base).scaled(self.own_noise)
-        if effect.clear:
+        if effect.clear or not self.current_labels:
             return effect
         one, other = (_fill_failures(part.take(self.rows(side))) for part in (self.reference_answers, answers))
         foretold = foretold_effect(self.case, self.target, one, other, self.draw(side))
@@ -149,7 +152,9 @@ class PricingBench:
             return effect
         foretold = foretold.scaled(self.own_noise)
         error = abs(effect.value / effect.z) if effect.z else np.inf
-        return effect.pooled(foretold) if abs(foretold.value - effect.value) <= AGREES_Z * error else effect
+        both = effect.pooled(foretold)
+        material = both.clear and self.target.harm(both.value) >= self.case.problem.min_effect
+        return both if material and abs(foretold.value - effect.value) <= AGREES_Z * error else effect
 
     @property
     def own_noise(self) -> float:
