@@ -166,3 +166,17 @@ def test_answers_that_follow_texts_some_rows_away_are_no_fault_of_their_own():
     roles = ROLES | {"scores": {"yes": "p"}}
     causes = worlds.causes_of(Scenario(answered(before), answered(rolled(now, 1)), roles, None, "")).causes
     assert [(c.kind, c.features) for c in causes] == [(CauseKind.BROKEN_JOIN, ("note",))]
+
+
+def test_words_that_tell_whether_a_value_is_known_tell_of_the_column():
+    def with_gaps(frame: pl.DataFrame) -> pl.DataFrame:
+        told = pl.col("note").str.contains("loans")
+        return frame.select("at", "note", "label", "prediction", "z").with_columns(
+            size=pl.when(told).then(None).otherwise(pl.col("z").abs())
+        )
+
+    sound = with_gaps(notes(12, first=30))
+    roles = ROLES | {"features": ["note", "size", "z"]}
+    windows = with_gaps(notes(1)), rolled(sound, 2)
+    (found,) = TextsOfOtherRows().recognise(worlds.case_of(Scenario(*windows, roles, None, "")))
+    assert (found.features, found.params["shift"]) == (("note",), 2)

@@ -197,18 +197,19 @@ def _texts(series: Any, rows: Codes) -> list[str]:
 
 
 def levels_of(pair: Pair) -> tuple[Codes, Codes] | None:
-    """The column as a few levels in both windows; None where the reference holds hardly more than one."""
+    """The column as a few levels in both windows, a missing value being one: a text may tell of that; None where the reference
+    holds hardly more than one."""
     if pair.numeric and not pair.discrete:
         edges = np.unique(np.quantile(pair.finite[0], np.linspace(0, 1, PARTS + 1)[1:-1]))
-        ref, cur = (np.where(np.isfinite(v), np.searchsorted(edges, v), UNKNOWN).astype(np.int64) for v in pair.numbers)
+        ref, cur = (np.where(np.isfinite(v), np.searchsorted(edges, v), PARTS).astype(np.int64) for v in pair.numbers)
     else:
         names, counts = np.unique(pair.texts[0].astype(str), return_counts=True)
         place = {str(names[at]): code for code, at in enumerate(np.argsort(-counts, kind="stable")[: LEVELS - 1])}
         ref, cur = (
-            np.where(gone, UNKNOWN, [place.get(str(text), LEVELS - 1) for text in side]).astype(np.int64)
+            np.where(gone, LEVELS, [place.get(str(text), LEVELS - 1) for text in side]).astype(np.int64)
             for side, gone in zip(pair.texts, pair.missing, strict=True)
         )
-    frequent = np.bincount(ref[ref != UNKNOWN], minlength=1) >= LEAST_OF_LEVEL
+    frequent = np.bincount(ref, minlength=1) >= LEAST_OF_LEVEL
     return (ref, cur) if frequent.sum() >= 2 else None
 
 
