@@ -82,6 +82,12 @@ def constant(frame: pl.DataFrame, column: str, value: object, rows: Mask | None 
     return write(frame, column, [value] * frame.height, mask)
 
 
+def rolled(series: pl.Series, by: int) -> pl.Series:
+    """The values moved down by some rows, the last ones to the top."""
+    n = len(series)
+    return series.gather((np.arange(n) - by) % max(n, 1)).alias(series.name)
+
+
 def impute(case: Case, frame: pl.DataFrame, column: str, rows: Mask, among: Mask | None = None) -> pl.DataFrame:
     """Draw ``column`` on ``rows`` from its reference distribution given the other columns, as it is on the reference rows
     ``among`` (n_ref,) where they are given and enough.

@@ -107,7 +107,7 @@ class BrokenJoin(Signature):
         """Move back, or draw from the columns that are in place."""
         shift = hypothesis.params["shift"]
         if shift is not None:
-            return frame.with_columns(_roll(frame[c], -shift) for c in hypothesis.features)
+            return frame.with_columns(edit.rolled(frame[c], -shift) for c in hypothesis.features)
         case = case.suspecting(hypothesis.features)
         for column in hypothesis.features if hypothesis.params["sure"] else hypothesis.features[:1]:
             frame = edit.impute(case, frame, column, frame[column].is_not_null().to_numpy())
@@ -117,7 +117,7 @@ class BrokenJoin(Signature):
         """Put the columns onto other rows, together; of a pair of which either is misplaced, the first."""
         shift = hypothesis.params["shift"]
         if shift is not None:
-            return frame.with_columns(_roll(frame[c], shift) for c in hypothesis.features)
+            return frame.with_columns(edit.rolled(frame[c], shift) for c in hypothesis.features)
         rng = case.rng("join " + " ".join(hypothesis.features))
         order = rng.permutation(frame.height)
         moved = hypothesis.features if hypothesis.params["sure"] else hypothesis.features[:1]
@@ -146,12 +146,6 @@ def _with_companions(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFr
         "tax": np.round(np.exp(1.1 * income - 2 + rng.normal(0, 0.3, frame.height)), 2),
     }
     return frame.with_columns(**{name: pl.Series(values) for name, values in extra.items()})
-
-
-def _roll(series: pl.Series, by: int) -> pl.Series:
-    """The values moved down by some rows, the last ones to the top."""
-    n = len(series)
-    return series.gather((np.arange(n) - by) % max(n, 1)).alias(series.name)
 
 
 def _groups(case: Case, ties: Dependence) -> list[tuple[tuple[str, ...], bool, bool]]:

@@ -151,7 +151,9 @@ class TextsOfOtherRows(Signature):
         (column,), partner = hypothesis.features, hypothesis.params.get("partner")
         if partner is None:
             shift = hypothesis.params["shift"]
-            return _of_alike_rows(case, frame, hypothesis) if shift is None else _rolled(frame, column, -shift)
+            if shift is None:
+                return _of_alike_rows(case, frame, hypothesis)
+            return frame.with_columns(edit.rolled(frame[column], -shift))
         at = np.flatnonzero(hypothesis.rows)
         known = _texts(case.pairs[partner].reference)[:LEARNED]
         words = _Words.of(known)
@@ -165,7 +167,7 @@ class TextsOfOtherRows(Signature):
         """Put as many of the texts onto other rows."""
         (column,), rng = hypothesis.features, case.rng("texts of other rows")
         if hypothesis.params.get("shift") is not None:
-            return _rolled(frame, column, hypothesis.params["shift"])
+            return frame.with_columns(edit.rolled(frame[column], hypothesis.params["shift"]))
         hit = np.flatnonzero(rng.random(frame.height) < hypothesis.params["share"])
         order = np.arange(frame.height)
         order[hit] = np.roll(rng.permutation(hit), 1) if len(hit) < frame.height else rng.permutation(hit)
@@ -330,12 +332,6 @@ def _of_alike_rows(case: Case, frame: pl.DataFrame, hypothesis: Hypothesis) -> p
         if len(known):
             rows[asked] = known[rng.integers(0, len(known), len(asked))]
     return frame.with_columns(case.pairs[column].reference.gather(rows).alias(column))
-
-
-def _rolled(frame: pl.DataFrame, column: str, by: int) -> pl.DataFrame:
-    """The texts moved down by some rows, the last ones to the top."""
-    order = (np.arange(frame.height) - by) % max(frame.height, 1)
-    return frame.with_columns(frame[column].gather(order).alias(column))
 
 
 def _lost_labels(case: Case, one: Pair, other: Pair, rows: Mask) -> bool:
