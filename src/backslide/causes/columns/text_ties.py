@@ -39,7 +39,9 @@ LEAST_OF_LEVEL = 20
 LEAST_ROWS = 200
 """Rows with text and column known, in each window, under which nothing is read off them."""
 RUNS = 8
+"""Runs of rows that follow each other, over which these texts are spread in a long window."""
 UNKNOWN = -1
+"""Code of a row without a label, which takes no part."""
 STAYED = 0.15
 """Distance, beyond noise, that another column may have moved: of one in another unit the words foretell nothing."""
 TELLS_Z = 4.0

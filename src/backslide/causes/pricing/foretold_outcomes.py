@@ -92,7 +92,7 @@ def _draws(case: Case, count: int) -> list[NDArray[np.int64]]:
 
 
 def _by_misses(case: Case, metric: Metric, before: Outcomes, after: Outcomes) -> Expected | None:
-    """Expected row statistics of numbers, likewise; None where too few labels and answers are finite."""
+    """Expected row statistics of numbers, likewise; None where a label or an answer is no finite number."""
     labels, one, other = (v.astype(float) for v in (before.labels, before.predictions, after.predictions))
     terms, misses = np.column_stack([np.ones(len(one)), other - one]), labels - one
     if not np.isfinite(terms).all() or not np.isfinite(misses).all():
