@@ -93,14 +93,13 @@ class Accounts(Records):
         expires = None if days is None else now + timedelta(days=days)
         token = Token(secrets.token_hex(8), name.strip()[:200], tuple(dict.fromkeys(scopes)), author, now, expires)
         row = {**asdict(token), "scopes": list(token.scopes), "digest": _digest(secret)}
-        self.write(named_table("tokens").insert().values(**row))
+        self.insert("tokens", **row)
         self.note(author, "create token", token.name, token=token.token, scopes=list(token.scopes))
         return token, secret
 
     def tokens(self) -> list[Token]:
         """All of them, the oldest first."""
-        table = named_table("tokens")
-        return list(map(_token, self.rows(table.select().order_by(table.c.created))))
+        return list(map(_token, self.where("tokens", "created")))
 
     def revoke(self, name: str, author: str) -> int:
         """Revoke every live token of a name or an id, and end its sessions; returns how many there were."""
@@ -160,14 +159,13 @@ class Accounts(Records):
 
     def log_out(self, cookie: str) -> None:
         """End a session."""
-        table = named_table("sessions")
-        self.write(table.delete().where(table.c.digest == _digest(cookie)))
+        self.delete("sessions", digest=_digest(cookie))
 
     def note(self, actor: str, action: str, subject: str, **detail: Any) -> None:
         """Write into the audit log."""
         about = {"subject": scrub(subject), "detail": scrubbed(detail) or None}
         row = {"at": utc_now(), "actor": actor, "action": action, **about}
-        self.write(named_table("audit").insert().values(**row))
+        self.insert("audit", **row)
 
     def audit(self, *, before: int | None = None, limit: int = MOST_ENTRIES) -> list[Json]:
         """Entries of the audit log, the newest first; ``before``: only those with a smaller id."""

@@ -53,24 +53,20 @@ class Database(Records):
 
     def mute(self, model: str, mute: Mute) -> None:
         """Mute streams of a model."""
-        self.write(named_table("mutes").insert().values(model=model, created=utc_now(), **_clean(asdict(mute))))
+        self.insert("mutes", model=model, created=utc_now(), **_clean(asdict(mute)))
 
     def unmute(self, model: str, pattern: str) -> int:
         """Take back every mute of this pattern; returns how many there were."""
-        mutes = named_table("mutes")
-        return self.write(mutes.delete().where(mutes.c.model == model, mutes.c.pattern == pattern))
+        return self.delete("mutes", model=model, pattern=pattern)
 
     def mark(self, model: str, incident: str, mark: str, note: str, covers: Iterable[Sequence[str]]) -> None:
         """Say what an incident was; another mark of the same incident is replaced."""
-        table = named_table("incidents")
         values = {"mark": mark, "note": note, "covers": [list(one) for one in covers], "marked": utc_now()}
-        chosen = table.update().where(table.c.model == model, table.c.incident == incident)
-        self.write(chosen.values(**_clean(values)))
+        self.update("incidents", {"model": model, "incident": incident}, **_clean(values))
 
     def incidents(self, model: str) -> dict[str, IncidentEntry]:
         """Incidents of a model by their names."""
-        table = named_table("incidents")
-        return entries_of(self.rows(table.select().where(table.c.model == model)))
+        return entries_of(self.where("incidents", model=model))
 
     def report(self, model: str) -> Json | None:
         """The answer of a model's last look."""
@@ -80,9 +76,7 @@ class Database(Records):
 
     def reports(self) -> dict[str, Json]:
         """The answer of each model's last look, by its name."""
-        table = named_table("reports")
-        rows = self.rows(table.select().order_by(table.c.changed))
-        return dict(sorted({row.model: row.report for row in rows}.items()))
+        return dict(sorted({row.model: row.report for row in self.where("reports", "changed")}.items()))
 
     def close(self) -> None:
         """Close every connection."""
@@ -176,10 +170,10 @@ class DatabaseBook(Records, Book):
         self.key, self.model = key, model
         self._connection: Connection | None = None
         with self.transaction():
-            if not self._rows("books", book=key):
+            if not self.where("books", book=key):
                 self._insert("books", {"book": key, "model": model, "settings": settings, "created": utc_now()})
             else:  # an earlier version wrote the addresses with their passwords
-                self._update("books", {"book": key}, settings=settings)
+                self.update("books", {"book": key}, settings=settings)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -201,7 +195,7 @@ class DatabaseBook(Records, Book):
 
     def keep_reference(self, data: Json) -> None:
         """See ``Book``."""
-        self._update("books", {"book": self.key}, reference=data)
+        self.update("books", {"book": self.key}, reference=data)
 
     def told_through(self) -> int | None:
         """See ``Book``."""
@@ -210,11 +204,11 @@ class DatabaseBook(Records, Book):
 
     def tell_through(self, number: int) -> None:
         """See ``Book``."""
-        self._update("books", {"book": self.key}, told_through=number)
+        self.update("books", {"book": self.key}, told_through=number)
 
     def periods(self, kind: Kind) -> dict[int, Json]:
         """See ``Book``."""
-        return {row.number: row.sums for row in self._rows("periods", book=self.key, kind=kind)}
+        return {row.number: row.sums for row in self.where("periods", book=self.key, kind=kind)}
 
     def freeze(self, kind: Kind, sums: Mapping[int, Json]) -> None:
         """See ``Book``."""
@@ -225,7 +219,7 @@ class DatabaseBook(Records, Book):
 
     def findings(self) -> dict[str, Json]:
         """See ``Book``."""
-        return {row.incident: row.finding for row in self._rows("findings", book=self.key)}
+        return {row.incident: row.finding for row in self.where("findings", book=self.key)}
 
     def keep_finding(self, incident: str, data: Json) -> None:
         """See ``Book``."""
@@ -233,7 +227,7 @@ class DatabaseBook(Records, Book):
 
     def messages(self) -> list[Message]:
         """See ``Book``."""
-        rows = self._rows("messages", "place", book=self.key)
+        rows = self.where("messages", "place", book=self.key)
         return [Message(r.incident, r.kind, r.period, r.title, r.body, r.status, r.attempts, r.error) for r in rows]
 
     def put(self, messages: Iterable[Message]) -> None:
@@ -248,11 +242,11 @@ class DatabaseBook(Records, Book):
         """See ``Book``."""
         same = {"book": self.key, "incident": message.incident, "kind": message.kind, "period": message.period}
         attempts = named_table("messages").c.attempts + 1
-        self._update("messages", same, status=status, attempts=attempts, error=error, changed=utc_now())
+        self.update("messages", same, status=status, attempts=attempts, error=error, changed=utc_now())
 
     def mutes(self) -> list[Mute]:
         """See ``Book``."""
-        return [Mute(row.pattern, row.reason, row.until) for row in self._rows("mutes", "id", model=self.model)]
+        return [Mute(row.pattern, row.reason, row.until) for row in self.where("mutes", "id", model=self.model)]
 
     def number(self, incidents: Iterable[str]) -> None:
         """See ``Book``."""
@@ -266,7 +260,7 @@ class DatabaseBook(Records, Book):
 
     def incidents(self) -> dict[str, IncidentEntry]:
         """See ``Book``."""
-        return entries_of(self._rows("incidents", model=self.model))
+        return entries_of(self.where("incidents", model=self.model))
 
     def keep_report(self, data: Json, streams: Sequence[Json] | None = None) -> None:
         """See ``Book``."""
@@ -275,7 +269,7 @@ class DatabaseBook(Records, Book):
         row = {"book": self.key, "model": self.model, "report": data, "changed": utc_now()}
         with self.transaction() as connection:
             if not self._insert("reports", row):
-                self._update("reports", {"book": self.key}, report=data, changed=utc_now())
+                self.update("reports", {"book": self.key}, report=data, changed=utc_now())
             if streams is not None:
                 write_aggregates(connection, self.key, scrubbed(data), streams, utc_now())
 
@@ -288,14 +282,14 @@ class DatabaseBook(Records, Book):
 
     def threads(self, incident: str) -> dict[str, Json]:
         """See ``Book``."""
-        return {row.receiver: row.thread for row in self._rows("threads", book=self.key, incident=incident)}
+        return {row.receiver: row.thread for row in self.where("threads", book=self.key, incident=incident)}
 
     def keep_thread(self, incident: str, receiver: str, thread: Json) -> None:
         """See ``Book``."""
         same = {"book": self.key, "incident": incident, "receiver": receiver}
         with self.transaction():
             if not self._insert("threads", same | {"thread": thread}):
-                self._update("threads", same, thread=thread)
+                self.update("threads", same, thread=thread)
 
     def begin_run(self) -> int:
         """Note that a look began; returns its number."""
@@ -305,24 +299,17 @@ class DatabaseBook(Records, Book):
 
     def end_run(self, run: int, status: str, summary: str) -> None:
         """Note how it ended."""
-        self._update("runs", {"id": run}, finished=utc_now(), status=status, summary=summary)
+        self.update("runs", {"id": run}, finished=utc_now(), status=status, summary=summary)
 
     def _book(self) -> Any:
-        rows = self._rows("books", book=self.key)
+        rows = self.where("books", book=self.key)
         if not rows:
             raise StoreError(f"the store lost what it held of model {self.model!r} while it was read; look again")
         return rows[0]
 
-    def _rows(self, name: str, *order: str, **same: object) -> Sequence[Any]:
-        """Rows of a table whose columns hold these values."""
-        table = named_table(name)
-        chosen = table.select().where(*(table.c[column] == value for column, value in same.items()))
-        return self.rows(chosen.order_by(*(table.c[column] for column in order)))
-
-    def _update(self, name: str, same: Mapping[str, object], **values: Any) -> None:
-        table = named_table(name)
-        chosen = table.update().where(*(table.c[column] == value for column, value in same.items()))
-        self.write(chosen.values(**_clean(values)))
+    def update(self, name: str, same: Mapping[str, object], /, **values: Any) -> int:
+        """Write into the rows whose columns hold these values, without what opens anything."""
+        return super().update(name, same, **_clean(values))
 
     def _insert(self, name: str, values: Json) -> int:
         """Insert a row unless its key is there; two looks at once must not fail each other. Returns rows inserted."""

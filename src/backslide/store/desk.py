@@ -43,13 +43,12 @@ class Desk(Records):
     def annotate(self, model: str, incident: str, author: str, text: str) -> None:
         """Add a note."""
         row = {"model": model, "incident": incident, "author": author, "text": scrub(text), "created": utc_now()}
-        self.write(named_table("notes").insert().values(**row))
+        self.insert("notes", **row)
 
     def notes(self, model: str, incident: str) -> list[Note]:
         """Notes of an incident, the oldest first."""
-        table = named_table("notes")
-        chosen = table.select().where(table.c.model == model, table.c.incident == incident).order_by(table.c.id)
-        return [Note(row.id, row.author, row.text, row.created) for row in self.rows(chosen)]
+        rows = self.where("notes", "id", model=model, incident=incident)
+        return [Note(row.id, row.author, row.text, row.created) for row in rows]
 
     def last_change(self) -> tuple[int, datetime | None]:
         """How many answers of looks there are, and when the last one was kept."""
@@ -62,11 +61,7 @@ class Desk(Records):
 
     def mutes(self, model: str) -> list[Mute]:
         """Streams of a model that call nobody."""
-        table = named_table("mutes")
-        rows = self.rows(table.select().where(table.c.model == model).order_by(table.c.id))
-        return [Mute(row.pattern, row.reason, row.until) for row in rows]
+        return [Mute(row.pattern, row.reason, row.until) for row in self.where("mutes", "id", model=model)]
 
     def _update(self, model: str, incident: str, **values: object) -> bool:
-        table = named_table("incidents")
-        chosen = table.update().where(table.c.model == model, table.c.incident == incident)
-        return bool(self.write(chosen.values(**values)))
+        return bool(self.update("incidents", {"model": model, "incident": incident}, **values))

@@ -25,8 +25,7 @@ class Leases(Records):
 
     def release(self, name: str, holder: str) -> None:
         """Give it back."""
-        table = named_table("leases")
-        self.write(table.delete().where(table.c.lease == name, table.c.holder == holder))
+        self.delete("leases", lease=name, holder=holder)
 
     def holder(self, name: str) -> str | None:
         """Who has it now."""

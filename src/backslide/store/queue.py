@@ -54,7 +54,7 @@ class JobQueue(Records):
         """Add one at the end."""
         name = secrets.token_hex(12)
         row = {"job": name, "kind": kind, "model": model, "request": request, "author": author}
-        self.write(named_table("jobs").insert().values(**row, status="waiting", created=utc_now()))
+        self.insert("jobs", **row, status="waiting", created=utc_now())
         job = self.job(name)
         assert job is not None
         return job
@@ -114,18 +114,14 @@ class JobQueue(Records):
 
     def tell(self, name: str, progress: str | None = None) -> bool:
         """Say that it goes on, and with what; returns whether it still should."""
-        table = named_table("jobs")
         values: dict[str, Any] = {"seen": utc_now(), **({} if progress is None else {"progress": progress[:500]})}
-        running = table.update().where(table.c.job == name, table.c.status == "running")
-        return bool(self.write(running.values(**values)))
+        return bool(self.update("jobs", {"job": name, "status": "running"}, **values))
 
     def finish(self, name: str, *, result: Json | None = None, error: str | None = None) -> None:
         """Note how it ended; one that was cancelled stays so."""
-        table = named_table("jobs")
         line = None if error is None else scrub(error)[:LONGEST_ERROR]
         values = {"status": "done" if error is None else "failed", "result": result, "error": line}
-        running = table.update().where(table.c.job == name, table.c.status == "running")
-        self.write(running.values(**values, finished=utc_now()))
+        self.update("jobs", {"job": name, "status": "running"}, **values, finished=utc_now())
 
     def cancel(self, name: str) -> bool:
         """End it before it is done; returns whether it was still to end."""
@@ -135,9 +131,8 @@ class JobQueue(Records):
 
     def put_back(self, name: str) -> None:
         """Let it wait again: its worker has to end before it is done."""
-        table = named_table("jobs")
-        running = table.update().where(table.c.job == name, table.c.status == "running")
-        self.write(running.values(status="waiting", worker=None, started=None, progress=None))
+        same = {"job": name, "status": "running"}
+        self.update("jobs", same, status="waiting", worker=None, started=None, progress=None)
 
     def last_put(self, kind: str, model: str) -> datetime | None:
         """When the last of a kind was put; None where none ever was."""

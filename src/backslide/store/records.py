@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -57,10 +57,33 @@ class Records:
         with self.transaction() as connection:
             return int(connection.execute(change).rowcount)
 
+    def where(self, name: str, /, *order: str, **same: object) -> Sequence[Any]:
+        """The rows of a table whose columns hold these values, in order of other columns."""
+        table = named_table(name)
+        return self.rows(table.select().where(*_equal(table, same)).order_by(*(table.c[column] for column in order)))
+
+    def insert(self, name: str, /, **values: Any) -> None:
+        """Insert a row."""
+        self.write(named_table(name).insert().values(**values))
+
+    def update(self, name: str, same: Mapping[str, object], /, **values: Any) -> int:
+        """Write into the rows whose columns hold these values; returns how many there were."""
+        table = named_table(name)
+        return self.write(table.update().where(*_equal(table, same)).values(**values))
+
+    def delete(self, name: str, /, **same: object) -> int:
+        """Delete the rows whose columns hold these values; returns how many there were."""
+        table = named_table(name)
+        return self.write(table.delete().where(*_equal(table, same)))
+
     def insert_once(self, name: str, values: Json) -> int:
         """Insert a row unless its key is there; returns rows inserted."""
         with self.transaction() as connection:
             return insert_once(connection, name, values)
+
+
+def _equal(table: Table, same: Mapping[str, object]) -> list[Any]:
+    return [table.c[column] == value for column, value in same.items()]
 
 
 @contextmanager

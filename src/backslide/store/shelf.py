@@ -56,13 +56,11 @@ class TrustedFiles(Records):
 
     def distrust(self, digest: str) -> bool:
         """Take it back; returns whether it was trusted."""
-        table = named_table("artefacts")
-        return bool(self.write(table.delete().where(table.c.digest == digest)))
+        return bool(self.delete("artefacts", digest=digest))
 
     def trusted(self, digest: str) -> bool:
         """Whether somebody vouched for these contents."""
-        table = named_table("artefacts")
-        return self.row(table.select().where(table.c.digest == digest)) is not None
+        return bool(self.where("artefacts", digest=digest))
 
     def entries(self) -> list[dict[str, Any]]:
         """Digest, path, author and time of each."""
