@@ -53,7 +53,7 @@ def command(tmp_path):
     def start(code, engine, before="", **variables):
         (tmp_path / "own.py").write_text(code, encoding="utf-8")
         (tmp_path / "backslide.toml").write_text(CONFIG.format(engine), encoding="utf-8")
-        program = f"import sys\nfrom backslide.cli import main, memory, signals\n{before}\nsys.exit(main(sys.argv[1:]))"
+        program = f"import sys\nfrom backslide.cli import errors, main, memory\n{before}\nsys.exit(main(sys.argv[1:]))"
         arguments = [sys.executable, "-c", program, "diagnose", "-q", "--quick", "--json", "out.json"]
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         return subprocess.Popen(arguments, cwd=tmp_path, env={**os.environ, **variables}, **streams)
@@ -128,7 +128,7 @@ def test_a_limit_that_is_no_number_is_refused(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_native_code_that_hears_no_signal_is_ended_after_some_patience(command, tmp_path):
-    process = command(DEAF, "", "signals.PATIENCE_SECONDS = 1.0")
+    process = command(DEAF, "", "errors.PATIENCE_SECONDS = 1.0")
     for _ in range(600):
         if (tmp_path / "begun").exists():
             break

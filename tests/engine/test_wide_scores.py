@@ -8,7 +8,7 @@ import pytest
 
 from backslide.contracts.roles import Roles
 from backslide.engine.columns import names
-from backslide.engine.roles import derive, wide_scores
+from backslide.engine.roles import derive
 from backslide.engine.roles.problem import Problem
 
 
@@ -51,7 +51,7 @@ def test_both_ways_give_the_same(logged: set[str], monkeypatch: pytest.MonkeyPat
 
 
 def test_rows_without_any_score_know_nothing():
-    values = wide_scores.row_quantities(np.full((2, 4), np.nan), None, np.array([0, -1]))
+    values = derive.row_quantities(np.full((2, 4), np.nan), None, np.array([0, -1]))
     for name in (names.CONFIDENCE, names.ENTROPY, names.LOG_LOSS, names.BRIER):
         assert np.isnan(values[name]).all(), name
-    assert (wide_scores.decide(np.full((2, 4), np.nan)) == -1).all()
+    assert (derive.decide(np.full((2, 4), np.nan)) == -1).all()

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from backslide.log import known_rows
-from backslide.log.known_rows import KnownRows
+from backslide.log import ingest
+from backslide.log.ingest import KnownRows
 from backslide.log.tables import LogTable
 
 pytest.importorskip("deltalake")
@@ -30,7 +30,7 @@ def unknown(known: KnownRows, asked: pl.DataFrame) -> list[str]:
 
 
 def test_what_was_added_or_stands_in_the_table_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(known_rows, "RUN", 16)
+    monkeypatch.setattr(ingest, "RUN", 16)
     table = LogTable(str(tmp_path / "t"), "predictions")
     known, stored = KnownRows(table, KEYS), 0
     for size in (3, 3, 6, 1, 30, 2, 2):

@@ -13,9 +13,9 @@ from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from backslide.playbook.concept.decomposition import headline_split
 from backslide.playbook.concept.screen import WIDE, left_by_screen
-from backslide.playbook.explain import estimator
-from backslide.playbook.explain.estimator import Inside, owners
+from backslide.playbook.explain import shap_values
 from backslide.playbook.explain.methods import Methods
+from backslide.playbook.explain.shap_values import Inside, owners
 
 NOISE = 90
 
@@ -105,7 +105,7 @@ def test_inputs_are_traced_to_their_columns_in_groups(width, monkeypatch):
     assert owners(Inside(None, transform), frame, rng).tolist() == [*range(width), -1]
     assert trials == [100 * (2 * (width - 1).bit_length() + 1)], "and not one for each column"
     assert owners(Inside(None, _sums_of_pairs), frame, rng) is None, "the last is made of two columns"
-    monkeypatch.setattr(estimator, "WIDE", 1000)
+    monkeypatch.setattr(shap_values, "WIDE", 1000)
     assert owners(Inside(None, transform), frame, rng).tolist() == [*range(width), -1]
 
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 from jinja2 import Environment, FileSystemLoader
 
-from backslide.report.render.compiled_templates import compiled_templates
+from backslide.report.render.html import compiled_templates
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from backslide.stats.change.look_boundary import look_alpha
+from backslide.stats.change.label_plan import look_alpha
 
 PATHS = 200_000
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backslide.cli.log_event import event
 from backslide.cli.log_ingest import ingest
 from backslide.cli.log_label import label, to_label
-from backslide.cli.log_profile import profile
-from backslide.cli.options import OneModel, PrintJson, Spool, Store, option
-from backslide.cli.output import note, rows_by_table, say, say_json, shown_changes
+from backslide.cli.memory import bounded_memory
+from backslide.cli.options import Config, OneModel, PrintJson, Quiet, Spool, Store, option
+from backslide.cli.output import note, progress, rows_by_table, say, say_json, shown_changes
 from backslide.cli.streams import Commands
-from backslide.contracts.errors import LogError
+from backslide.contracts.errors import ConfigError, LogError
 from backslide.contracts.files import whole_file
-from backslide.contracts.say import counted
+from backslide.contracts.moments import parse_moment
+from backslide.contracts.say import count, counted
 
 if TYPE_CHECKING:
     from backslide.log.rollup import RollupReport
@@ -177,6 +178,92 @@ def export(
         say_json("log-export", file=str(out), columns=columns)
     else:
         note(f"wrote {out}")
+    return 0
+
+
+def profile(
+    config: Config = Path("backslide.toml"),
+    out: Annotated[Path, option("--out", "DIR", "Folder of the stored profiles.")] = Path("profiles"),
+    window: Annotated[
+        str, option("--window", "WINDOW", "Which of [windows] to profile, reference or current.")
+    ] = "reference",
+    rows: Annotated[str | None, option("--rows", "SOURCE", "Rows to profile instead of a configured window.")] = None,
+    new: Annotated[bool, typer.Option("--new", help="Profile only days from the last stored one on.")] = False,
+    quiet: Quiet = False,
+    json: PrintJson = False,
+) -> int:
+    """Store profiles of rows by day, model version and segment.
+
+    A folder of them serves as `[windows] reference`, and any two periods of it compare without the rows.
+    """
+    if window not in ("reference", "current"):
+        raise ConfigError(f"--window: expected reference or current, got {window!r}")
+    from backslide.contracts.config import Settings
+
+    settings = Settings.load(config)
+    from backslide.jobs.profile_days import store_profiles  # after the quick refusals: it is heavy
+
+    with bounded_memory(settings.engine.max_memory), progress(quiet=quiet) as report_progress:
+        done = store_profiles(settings, out, window=window, rows=rows, new=new, progress=report_progress)
+    for line in done.notes:
+        note(line)
+    if json:
+        say_json("log-profile", **asdict(done))
+        return 0
+    period = f" ({done.days[0]} to {done.days[-1]})" if done.days else ""
+    say(
+        f"{counted(len(done.days), 'day')}{period} of {count(done.rows)} rows stored in {done.folder}: "
+        f"{count(done.columns)} columns, {count(done.bytes)} bytes; {counted(done.stored, 'day')} in all"
+    )
+    return 0
+
+
+def event(
+    text: Annotated[str | None, typer.Argument(metavar="TEXT", help="What changed, such as 'deploy v2'.")] = None,
+    source: Annotated[
+        Path | None,
+        option(
+            "--from",
+            "FILE",
+            "Read events instead: JSON of Grafana, GitHub, GitLab, Kubernetes or MLflow, a CSV, or a git checkout.",
+        ),
+    ] = None,
+    at: Annotated[str | None, option("--at", "TIME", "When it changed (ISO, UTC); default: now.")] = None,
+    store: Store = "log",
+    model: OneModel = None,
+    spool: Spool = None,
+    json: PrintJson = False,
+) -> int:
+    """Add one or many deploys or other dated changes, skipping those already there."""
+    from backslide.log.dated_events import LONGEST, add_events, to_event
+    from backslide.log.event_files import read_events
+    from backslide.log.reading import open_log
+
+    if (text is None) == (source is None):
+        raise LogError('expected either a text, backslide log event "deploy v2", or --from FILE')
+    if source is not None and at is not None:
+        raise LogError("--at belongs to a text; what a file holds has times of its own")
+    ours = others = 0
+    if source is not None:
+        events, ours, others = read_events(source)
+    else:
+        if not str(text).strip():
+            raise LogError("expected a text that says what changed, got an empty one")
+        events = [to_event(datetime.now(UTC) if at is None else parse_moment(at, "--at"), str(text))]
+    name = open_log(store).name if model is None else model
+    added = add_events(store, name, events, spool=spool)
+    cut = sum(event.cut for event in events)
+    if json:
+        content = {"model": name, "read": len(events) + ours + others, "added": added, "alarms_left_out": ours}
+        content |= {"left_out": others} if others else {}
+        content |= {"cut": cut} if cut else {}
+        say_json("log-event", **content)
+        return 0
+    rest = f", {len(events) - added} there already" if added < len(events) else ""
+    rest += f", {ours} of our own alarms left out" if ours else ""
+    rest += f", {others} entries left out that tell of no deploy" if others else ""
+    rest += f", {counted(cut, 'text')} cut after {LONGEST} characters" if cut else ""
+    say(f"{name}: {counted(added, 'event')} added{rest}")
     return 0
 
 
