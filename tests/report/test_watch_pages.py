@@ -10,13 +10,14 @@ from browser_probe import in_the_dark
 from test_report_accessibility import serious
 
 from backslide.contracts.errors import ConfigError
+from backslide.contracts.files import check_folder
 from backslide.contracts.watch import (
     IncidentMark,
     Labels,
     Level,
 )
 from backslide.report.documents.addresses import Addresses, file_name
-from backslide.report.render.site import check_site, write_site
+from backslide.report.render.site import write_site
 from commands import backslide
 from sample_looks import incident, look, stream
 
@@ -126,7 +127,7 @@ def test_a_folder_that_cannot_be_one_is_refused_before_the_look(tmp_path: Path):
     (tmp_path / "file").write_text("x", encoding="utf-8")
     for folder, words in ((tmp_path / "file", "it is a file"), (tmp_path / "a" / "b", "there is no folder")):
         with pytest.raises(ConfigError, match=words):
-            check_site(folder)
+            check_folder(folder, "pages")
 
 
 @pytest.mark.sample(1)

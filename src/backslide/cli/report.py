@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from backslide.cli.output import Files, note, show
 from backslide.contracts.diagnosis import Diagnosis
 from backslide.contracts.errors import ConfigError, InputError, did_you_mean
-from backslide.contracts.files import parse_json, read_text
+from backslide.contracts.files import check_folder, parse_json, read_text
 
 if TYPE_CHECKING:
     from backslide.contracts.rendering import PublishedAnswer
@@ -43,14 +43,14 @@ def _answer(text: str) -> PublishedAnswer:
 
 def _check_charts(folder: Path | None, image: str | None) -> Format:
     """The format of the images; refuses before the work what could not be written after it."""
-    from backslide.report.render.export import FORMATS, check_folder
+    from backslide.report.render.export import FORMATS
 
     if image is not None and folder is None:
         raise ConfigError(f"--format {image} applies to charts; name their folder with --charts DIR")
     if folder is not None:
         if str(folder) == "-":
             raise ConfigError("charts are files, so they cannot go to standard output (-); name a folder")
-        check_folder(folder)
+        check_folder(folder, "charts")
     wanted = "svg" if image is None else image.lower()
     for known in FORMATS:
         if wanted == known:

@@ -134,11 +134,11 @@ def _with_pages(settings: Settings, wish: Wish) -> Settings:
     """Where pages are written, reports of diagnoses are kept beside them unless they have a folder of their own."""
     if wish.html is None:
         return settings
+    from backslide.contracts.files import check_folder
     from backslide.report.documents.addresses import REPORTS
-    from backslide.report.render.site import check_site
 
     folder = Path(wish.html).resolve()
-    check_site(folder)
+    check_folder(folder, "pages")
     if settings.watch.reports is not None:
         return settings
     watch = settings.watch.model_copy(update={"reports": str(folder / REPORTS)})

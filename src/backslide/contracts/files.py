@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from backslide.contracts.errors import ConfigError
+
 LARGEST = 256 * 2**20
 """Bytes. A stored answer is under 2 MB and a snapshot with rows some ten; a file beyond this is none of them."""
 
@@ -96,3 +98,15 @@ def parse_json(text: str | bytes) -> Any:
         return json.loads(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def check_folder(folder: Path, what: str) -> None:
+    """Refuse before the work what could not be written after it.
+
+    Raises:
+        ConfigError: when the folder is a file, or lies in no folder.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"cannot write {what} to {folder}: it is a file; name a folder")
+    if not folder.parent.is_dir():
+        raise ConfigError(f"cannot write {what} to {folder}: there is no folder {folder.parent}")

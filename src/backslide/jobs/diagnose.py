@@ -5,13 +5,12 @@ Read it as a straight line: settings -> windows -> case -> checks -> verdict -> 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from backslide.case import Case, Side
+from backslide.case import Case
 from backslide.causes.pricing import materiality, proof
 from backslide.causes.replay.output_change import add_output_changes, describe_output_changes
 from backslide.causes.replay.snapshot_diff import add_commits, find_suspects
@@ -22,18 +21,18 @@ from backslide.causes.search import Explanation, find_causes
 from backslide.contracts import say
 from backslide.contracts.cause import Cause, Suspect
 from backslide.contracts.config import Settings, is_auto
-from backslide.contracts.diagnosis import Diagnosis, Inputs, Verdict, WindowCounts, too_few
+from backslide.contracts.diagnosis import Diagnosis, Verdict, WindowCounts, too_few
 from backslide.contracts.finding import Outcome
 from backslide.contracts.roles import Roles
 from backslide.contracts.snapshot import Snapshot
 from backslide.engine.sources.columnar_copy import columnar_copies
 from backslide.engine.stored_window import open_stored
 from backslide.engine.window import WindowPair, open_windows
-from backslide.jobs.diagnosis_parts import library_versions, metric_change, unused_settings, warnings_of
+from backslide.jobs.diagnosis_parts import inputs_of, metric_change, unused_settings, warnings_of
 from backslide.jobs.label_request import consult
 from backslide.jobs.prelude import Models, Progress, load_models, merge_settings, silent, window_sources
 from backslide.jobs.pushdown import pushed_windows
-from backslide.jobs.stored_diagnosis import diagnose_stored, window_period
+from backslide.jobs.stored_diagnosis import diagnose_stored
 from backslide.jobs.upstream import name_upstream, open_lineage
 from backslide.jobs.verdict import Judgement, detectable, headline_verdict, judge
 from backslide.jobs.waterfall import waterfall
@@ -253,7 +252,7 @@ def _diagnosis(
         suspects=suspects,
         harmless=harmless,
         checks=outcomes,
-        inputs=_inputs(case, judgement, explanation),
+        inputs=inputs_of(case, _notes(case, judgement, explanation)),
         waterfall=waterfall(judgement, causes, unexplained) if verdict.bad else None,
     )
 
@@ -280,11 +279,7 @@ def _causes(
     return verdict, named, suspects, harmless
 
 
-def _inputs(case: Case, judgement: Judgement, explanation: Explanation) -> Inputs:
-    def counts(of: Callable[[Side], int]) -> WindowCounts:
-        return WindowCounts(reference=of(case.reference), current=of(case.current))
-
-    windows = {side.window.name: side.window for side in case.sides}
+def _notes(case: Case, judgement: Judgement, explanation: Explanation) -> list[str]:
     models = [m for m in (case.reference_model, case.current_model) if m is not None]
     remarks = [remark for model in models for remark in model.remarks]
     notes = [*case.notes, *remarks, *judgement.caveats, *explanation.notes, *unused_settings(case.settings)]
@@ -294,19 +289,4 @@ def _inputs(case: Case, judgement: Judgement, explanation: Explanation) -> Input
     missing = [c for c in case.problem.features if c not in case.pairs]
     if missing:
         notes.append(f"columns left alone because of their type: {', '.join(missing[:10])}")
-    return Inputs(
-        task=case.problem.task,
-        rows=counts(lambda s: s.window.rows),
-        labelled=counts(lambda s: s.window.labelled),
-        sampled=counts(lambda s: s.sample.height),
-        features=case.problem.features,
-        classes=case.problem.classes,
-        sources={name: window.source for name, window in windows.items()},
-        periods={
-            name: period for name, side in zip(windows, case.sides, strict=True) if (period := window_period(side))
-        },
-        days_compared=case.days_compared,
-        model_versions={name: window.versions for name, window in windows.items() if window.versions},
-        versions=library_versions(),
-        notes=tuple(dict.fromkeys(notes)),
-    )
+    return notes

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from math import isfinite
 
+import polars as pl
+
 from backslide.case import Case, Side
 from backslide.contracts.config import Settings
-from backslide.contracts.diagnosis import MetricChange
+from backslide.contracts.diagnosis import Inputs, MetricChange, WindowCounts, WindowPeriod
 from backslide.contracts.finding import Estimate, Outcome, Severity, Status, Step
+from backslide.engine.columns import names
+from backslide.engine.profile.daily_profiles import UNDATED
 from backslide.jobs.verdict import Judgement
 from backslide.playbook.verify.label_coverage import LABELS
 from backslide.stats.metrics.metric import Metric
@@ -69,7 +74,7 @@ def unused_settings(settings: Settings) -> list[str]:
     return [f"{key} is set and not evaluated by this version" for key, value in keys.items() if value]
 
 
-def library_versions() -> dict[str, str]:
+def _library_versions() -> dict[str, str]:
     versions = {"python": platform.python_version()}
     for library in _LIBRARIES:
         try:
@@ -77,3 +82,48 @@ def library_versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return versions
+
+
+def inputs_of(case: Case, notes: Iterable[str]) -> Inputs:
+    """What the diagnosis rests on, with what must be said of it; of a stored profile there is no sample."""
+    windows = {side.window.name: side.window for side in case.sides}
+    rows, labelled, sampled = (
+        WindowCounts(reference=ref, current=cur)
+        for ref, cur in (
+            [side.window.rows for side in case.sides],
+            [side.window.labelled for side in case.sides],
+            [0 if side.stored is not None else side.sample.height for side in case.sides],
+        )
+    )
+    return Inputs(
+        task=case.problem.task,
+        rows=rows,
+        labelled=labelled,
+        sampled=sampled,
+        features=case.problem.features,
+        classes=case.problem.classes,
+        sources={name: window.source for name, window in windows.items()},
+        periods={name: period for name, side in zip(windows, case.sides, strict=True) if (period := _period(side))},
+        days_compared=case.days_compared,
+        model_versions={name: window.versions for name, window in windows.items() if window.versions},
+        versions=_library_versions(),
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def _period(side: Side) -> WindowPeriod | None:
+    """First and last time of a window and its days; of stored profiles the first and last whole day."""
+    if not side.window.has_time:
+        return None
+    if side.stored is not None:
+        days = sorted(day for day in side.stored.days if day != UNDATED)
+        return WindowPeriod(start=f"{days[0]}T00:00:00Z", end=f"{days[-1]}T23:59:59Z", days=len(days))
+    time = pl.col(names.TIME)
+    low, high, count = (
+        side.window.frame.select(time.min().alias("a"), time.max().alias("b"), pl.col(names.DAY).n_unique().alias("c"))
+        .collect(engine="streaming")
+        .row(0)
+    )
+    if low is None:
+        return None
+    return WindowPeriod(start=f"{low.isoformat()}Z", end=f"{high.isoformat()}Z", days=int(count))

@@ -7,18 +7,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import polars as pl
-
-from backslide.case import Case, Progress, Side
+from backslide.case import Case, Progress
 from backslide.causes.reporting import sentences as words
 from backslide.contracts.config import Settings
-from backslide.contracts.diagnosis import Diagnosis, Inputs, Verdict, WindowCounts, WindowPeriod
+from backslide.contracts.diagnosis import Diagnosis, Verdict
 from backslide.contracts.errors import ConfigError, NoRowsError
 from backslide.contracts.snapshot import Snapshot
-from backslide.engine.columns import names
-from backslide.engine.profile.daily_profiles import UNDATED
 from backslide.engine.window import WindowPair
-from backslide.jobs.diagnosis_parts import library_versions, metric_change, unused_settings, warnings_of
+from backslide.jobs.diagnosis_parts import inputs_of, metric_change, unused_settings, warnings_of
 from backslide.jobs.prelude import silent
 from backslide.jobs.verdict import Judgement, detectable, judge
 from backslide.playbook.runner import run_checks
@@ -71,7 +67,7 @@ def diagnose_stored(
         metric=metric,
         detectable=detectable(case, judgement),
         checks=outcomes,
-        inputs=_inputs(case, judgement),
+        inputs=inputs_of(case, [*case.notes, *judgement.caveats, NO_CAUSE, *unused_settings(case.settings)]),
     )
 
 
@@ -92,49 +88,3 @@ def _judgement(case: Case) -> Judgement:
         return judge(case)
     except NoRowsError as error:
         return Judgement(Verdict.INCONCLUSIVE, None, case.metric, None, (), (f"{case.metric.name} {error}",))
-
-
-def _inputs(case: Case, judgement: Judgement) -> Inputs:
-    notes = [*case.notes, *judgement.caveats, NO_CAUSE, *unused_settings(case.settings)]
-    windows = {side.window.name: side.window for side in case.sides}
-    rows, labelled, sampled = (
-        WindowCounts(reference=ref, current=cur)
-        for ref, cur in (
-            [side.window.rows for side in case.sides],
-            [side.window.labelled for side in case.sides],
-            [0 if side.stored is not None else side.sample.height for side in case.sides],
-        )
-    )
-    return Inputs(
-        task=case.problem.task,
-        rows=rows,
-        labelled=labelled,
-        sampled=sampled,
-        features=case.problem.features,
-        classes=case.problem.classes,
-        sources={name: window.source for name, window in windows.items()},
-        periods={
-            name: period for name, side in zip(windows, case.sides, strict=True) if (period := window_period(side))
-        },
-        model_versions={name: window.versions for name, window in windows.items() if window.versions},
-        versions=library_versions(),
-        notes=tuple(dict.fromkeys(notes)),
-    )
-
-
-def window_period(side: Side) -> WindowPeriod | None:
-    """First and last time of a window and its days; of stored profiles the first and last whole day."""
-    if not side.window.has_time:
-        return None
-    if side.stored is not None:
-        days = sorted(day for day in side.stored.days if day != UNDATED)
-        return WindowPeriod(start=f"{days[0]}T00:00:00Z", end=f"{days[-1]}T23:59:59Z", days=len(days))
-    time = pl.col(names.TIME)
-    low, high, count = (
-        side.window.frame.select(time.min().alias("a"), time.max().alias("b"), pl.col(names.DAY).n_unique().alias("c"))
-        .collect(engine="streaming")
-        .row(0)
-    )
-    if low is None:
-        return None
-    return WindowPeriod(start=f"{low.isoformat()}Z", end=f"{high.isoformat()}Z", days=int(count))

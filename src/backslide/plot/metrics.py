@@ -16,15 +16,13 @@ from backslide.engine.roles.problem import Problem
 from backslide.engine.window import WindowPair, open_windows
 from backslide.plot.blocks import Blocks
 from backslide.plot.tables import Tables
-from backslide.stats.change.metric_change import Units
+from backslide.stats.change.metric_change import Units, row_variance
 from backslide.stats.metrics.metric import (
     CLASSIFICATION,
     METRICS,
     REGRESSION,
-    Floats,
     Metric,
     class_metric,
-    gradient,
     macro_f1_over,
 )
 
@@ -103,12 +101,4 @@ def _blocks(units: Units, metric: Metric, period: str, roles: Roles) -> Blocks:
             f"more than 5 % of the rows of {period} have no readable time in {roles.timestamp!r}; name another timestamp"
         )
     days = (units.ordinals - 3).astype("datetime64[D]")
-    return Blocks(days, units.rows, units.sums, _row_variance(units, metric))
-
-
-def _row_variance(units: Units, metric: Metric) -> float:
-    """Variance of one row's first-order effect on the metric, from the second moments of the row vectors."""
-    n = max(units.n, 1.0)
-    slope, mean = gradient(metric, units.total), units.total / n
-    spread: Floats = units.second / n - np.outer(mean, mean)
-    return max(float(slope @ spread @ slope), 0.0) * n**2
+    return Blocks(days, units.rows, units.sums, row_variance(units, metric))

@@ -32,6 +32,7 @@ from backslide.contracts.gate import GateLine, GateVerdict
 from backslide.contracts.retrain_settings import GateSettings
 from backslide.playbook.shadow.arms import Arms
 from backslide.playbook.shadow.differences import PartMeasure, class_measures, difference, segment_measures
+from backslide.playbook.shadow.judgement import in_words
 from backslide.stats.metrics.calibration import bin_edges, bin_sums, curve_of
 from backslide.stats.metrics.metric import OF_SCORES, Arrays, Metric, mean
 from backslide.stats.shift.model_difference import ModelDifference
@@ -306,7 +307,8 @@ def _words(
     """What came out, and what to do."""
     old, new = names
     failed = [line for line in lines if line.passed is False]
-    clause = in_words(head)
+    unknown = None in (head.difference, head.old, head.new)
+    clause = head.note or "not known" if unknown else in_words(head)
     if verdict is GateVerdict.PROMOTE:
         unjudged = [line.name for line in lines if line.passed is None and line.kind in ("class", "segment")]
         rest = f"; not judged for lack of labels: {say.listed(unjudged)}" if unjudged else ""
@@ -321,22 +323,6 @@ def _words(
     also = f"; it also {_losses(lost)}" if lost else ""
     why = head.note if head.difference is None else f"{clause}; required: {head.rule}"
     return f"Hold: {why}{also}.", f"keep {old}: {new} does not meet the gate's requirements"
-
-
-def in_words(line: GateLine) -> str:
-    """``accuracy 0.812 → 0.836, 2.4 points better (0.3 to 4.1)``."""
-    if line.difference is None or line.old is None or line.new is None:
-        return line.note or "not known"
-    d = line.difference
-    worse = (d.estimate < 0) == line.higher_is_better and d.estimate != 0
-    sign = -1 if d.estimate < 0 else 1
-    text = f"{say.metric(line.metric)} {say.levels(line.old, line.new, share=line.share)}, "
-    text += f"{say.change(d.estimate, share=line.share)} {'worse' if worse else 'better'}"
-    if d.low is None or d.high is None:
-        return text
-    scale = 100 if line.share else 1
-    ends = sorted(sign * v * scale for v in (d.low, d.high))
-    return f"{text} ({' to '.join(say.number(round(v, 1) if line.share else v, 3) for v in ends)})"
 
 
 def _losses(lines: list[GateLine]) -> str:

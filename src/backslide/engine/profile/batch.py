@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -30,25 +31,12 @@ def numeric_profile(values: pl.Series, edges: tuple[float, ...]) -> ColumnProfil
     Raises:
         ColumnError: when the column holds no numbers.
     """
-    at = np.asarray(edges, dtype=np.float64)
     present = values.drop_nulls() if values.null_count() else values
-    counts = tally(_as_numpy(present), at)
+    counts = tally(_as_numpy(present), np.asarray(edges, dtype=np.float64))
     low, high = _exact_range(present) if values.dtype in _WIDE else (counts.minimum, counts.maximum)
-    return ColumnProfile(
-        rows=len(values),
-        nulls=len(values) - len(present),
-        nans=counts.nans,
-        pos_inf=counts.pos_inf,
-        neg_inf=counts.neg_inf,
-        finite=counts.finite,
-        mean=counts.mean,
-        m2=counts.m2,
-        minimum=low,
-        maximum=high,
-        integer=values.dtype.is_integer() or values.dtype == pl.Boolean,
-        edges=at,
-        counts=counts.counts,
-    )
+    integer = values.dtype.is_integer() or values.dtype == pl.Boolean
+    nulls = len(values) - len(present)
+    return replace(counts, rows=len(values), nulls=nulls, minimum=low, maximum=high, integer=integer)
 
 
 _WIDE = (pl.Int128, pl.UInt128)
@@ -75,11 +63,6 @@ def _as_numpy(present: pl.Series) -> npt.NDArray[Any]:
     if dtype in _NATIVE or (dtype.is_integer() and dtype not in _WIDE):
         return present.to_numpy()
     return present.cast(pl.Float64).to_numpy()
-
-
-def categorical_profile(values: pl.Series, max_levels: int) -> ColumnProfile:
-    """Count the levels of one batch; NaN in a column of floats counts as NaN, not as a level."""
-    return count_levels(values, max_levels).ordered()
 
 
 def count_levels(values: pl.Series, max_levels: int) -> ColumnProfile:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 Number = int | float
+Key = TypeVar("Key")
 Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
@@ -134,7 +135,7 @@ class ColumnProfile:
         """The sum of both with levels in any order: for sums of many parts, which are ordered at the end."""
         finite = self.finite + other.finite
         mean, m2 = _merge_moments(self, other)
-        levels = add_levels(self.levels, other.levels)
+        levels = add_counts(self.levels, other.levels)
         known = max(len(levels), self.distinct_levels, other.distinct_levels)
         return ColumnProfile(
             rows=self.rows + other.rows,
@@ -207,7 +208,7 @@ _PLAIN = (
 )
 
 
-def add_levels(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:
+def add_counts(left: Mapping[Key, int], right: Mapping[Key, int]) -> dict[Key, int]:
     """Counts added per key, in any order."""
     total = dict(left)
     for key, count in right.items():

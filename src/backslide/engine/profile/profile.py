@@ -22,9 +22,9 @@ import polars as pl
 from backslide.contracts.errors import InputError
 from backslide.contracts.files import read_bytes
 from backslide.engine.profile.batch import Cells, Sums, count_cells, count_levels, count_sums, numeric_profile
-from backslide.engine.profile.column import ColumnProfile
+from backslide.engine.profile.column import ColumnProfile, add_counts
 from backslide.engine.profile.plan import Plan, make_plan
-from backslide.engine.profile.segment_counts import Parts, WindowPart, add_counts, add_parts, add_sums, count_parts
+from backslide.engine.profile.segment_counts import Parts, WindowPart, add_parts, add_sums, count_parts
 
 __all__ = ["ColumnProfile", "Plan", "Profile", "make_plan", "profile_batch"]
 
@@ -109,10 +109,7 @@ class Profile:
         return {
             "rows": self.rows,
             "columns": {name: column.to_dict() for name, column in self.columns.items()},
-            "cells": [[list(cell), rows] for cell, rows in self.cells.items()],
-            "sums": {
-                column: [[block, *values] for block, values in sums.items()] for column, sums in self.sums.items()
-            },
+            **WindowPart(self.rows, self.cells, self.sums).to_dict(),
             "parts": {v: {e: part.to_dict() for e, part in parts.items()} for v, parts in self.parts.items()},
         }
 
@@ -140,18 +137,16 @@ class Profile:
         Raises:
             KeyError, TypeError, ValueError: it is none, or one of another plan.
         """
+        whole = WindowPart.from_dict(content)
         return cls(
             plan=plan,
-            rows=content["rows"],
+            rows=whole.rows,
             columns={
                 name: ColumnProfile.from_dict(column, plan.numeric.get(name))
                 for name, column in content["columns"].items()
             },
-            cells={tuple(cell): rows for cell, rows in content["cells"]},
-            sums={
-                column: {block: (n, total, squares) for block, n, total, squares in sums}
-                for column, sums in content["sums"].items()
-            },
+            cells=whole.cells,
+            sums=whole.sums,
             parts={
                 variable: {expression: WindowPart.from_dict(part) for expression, part in parts.items()}
                 for variable, parts in content.get("parts", {}).items()

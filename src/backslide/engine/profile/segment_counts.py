@@ -10,6 +10,7 @@ import polars as pl
 
 from backslide.engine.columns.segments import first_that_holds, without_nan
 from backslide.engine.profile.batch import Cells, Sums, count_cells, count_sums
+from backslide.engine.profile.column import add_counts
 from backslide.engine.profile.plan import Plan
 
 REST = ""
@@ -82,14 +83,6 @@ def add_parts(left: Parts, right: Parts) -> Parts:
 
 def _added(left: dict[str, WindowPart], right: dict[str, WindowPart]) -> dict[str, WindowPart]:
     return {key: left.get(key, WindowPart()) + right.get(key, WindowPart()) for key in {**left, **right}}
-
-
-def add_counts(left: Cells, right: Cells) -> Cells:
-    """Rows per combination of both."""
-    total = dict(left)
-    for cell, rows in right.items():
-        total[cell] = total.get(cell, 0) + rows
-    return total
 
 
 def add_sums(left: Sums, right: Sums) -> Sums:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from backslide.engine.profile.column import Counts, Floats, Number
+from backslide.engine.profile.column import ColumnProfile, Counts, Floats
 
 Array = npt.NDArray[Any]
 
@@ -24,22 +24,7 @@ _KEEP_BYTES = 32 * 2**20
 """Larger buffers are not kept after use."""
 
 
-@dataclass(frozen=True)
-class Tally:
-    """What one array of numbers amounts to; counts by bin ``[a, b)`` of the finite values."""
-
-    nans: int
-    pos_inf: int
-    neg_inf: int
-    finite: int
-    mean: float
-    m2: float
-    minimum: Number | None
-    maximum: Number | None
-    counts: Counts
-
-
-def tally(values: Array, edges: Floats) -> Tally:
+def tally(values: Array, edges: Floats) -> ColumnProfile:
     """Count numbers (integers or floats, any order) on ascending inner edges; ``values`` is left as it is."""
     ordered = _scratch("sorted", values.dtype, len(values))
     np.copyto(ordered, values)
@@ -48,7 +33,18 @@ def tally(values: Array, edges: Floats) -> Tally:
     counts = _bin_counts(finite, edges)
     low, high = (finite[0].item(), finite[-1].item()) if len(finite) else (None, None)
     mean, m2 = _moments(finite)
-    return Tally(nans, pos_inf, neg_inf, len(finite), mean, m2, low, high, counts)
+    return ColumnProfile(
+        nans=nans,
+        pos_inf=pos_inf,
+        neg_inf=neg_inf,
+        finite=len(finite),
+        mean=mean,
+        m2=m2,
+        minimum=low,
+        maximum=high,
+        edges=edges,
+        counts=counts,
+    )
 
 
 _local = threading.local()

@@ -10,6 +10,7 @@ from scipy import stats
 from backslide.case import Case
 from backslide.contracts import say
 from backslide.contracts import shadow as contract
+from backslide.contracts.gate import GateLine
 from backslide.contracts.shadow import ShadowAction, ShadowDecision, ShadowVerdict
 from backslide.stats.change.metric_change import POWER, VERDICT_ALPHA
 from backslide.stats.two_sample import Z95
@@ -59,12 +60,12 @@ def judge(case: Case, basis: VerdictBasis, old: str, new: str) -> ShadowJudgemen
     if headline.winner == "old":
         return _judgement(
             ShadowVerdict.OLD_BETTER,
-            f"The old model is better: {_headline_change(case, basis)}.",
+            f"The old model is better: {_headline_change(basis)}.",
             f"let {old} answer: {new} {_losses(losses) or 'loses on the same traffic'}",
         )
     if losses:
         start = "The new model is better overall" if headline.winner == "new" else "The new model is no better overall"
-        sentence = f"{start} ({_headline_change(case, basis)}), but {_losses(losses)}."
+        sentence = f"{start} ({_headline_change(basis)}), but {_losses(losses)}."
         return _judgement(
             ShadowVerdict.MIXED,
             sentence,
@@ -73,7 +74,7 @@ def judge(case: Case, basis: VerdictBasis, old: str, new: str) -> ShadowJudgemen
     if headline.winner == "new":
         return _judgement(
             ShadowVerdict.NEW_BETTER,
-            f"The new model is better: {_headline_change(case, basis)}.",
+            f"The new model is better: {_headline_change(basis)}.",
             f"{new} may answer: no class and no segment that was looked at is worse",
         )
     alike = _alike(case, basis)
@@ -113,7 +114,7 @@ def _alike(case: Case, basis: VerdictBasis) -> str:
     if interval is None or interval.low is None or interval.high is None or basis.labelled < MIN_LABELLED:
         return ""
     if max(abs(interval.low), abs(interval.high)) < floor:
-        return f"{_headline_change(case, basis)}, within what matters ({say.change(floor, share=case.metric.share)})"
+        return f"{_headline_change(basis)}, within what matters ({say.change(floor, share=case.metric.share)})"
     return ""
 
 
@@ -135,7 +136,7 @@ def _reason(case: Case, basis: VerdictBasis) -> str:
     )
     if factor > MOST_TIMES:
         more = "a difference of min_effect is too small to be distinguished from noise with about this many rows"
-    return f"{_headline_change(case, basis)}, which could be noise or too little to matter; {more}"
+    return f"{_headline_change(basis)}, which could be noise or too little to matter; {more}"
 
 
 def _without_labels(case: Case, basis: VerdictBasis) -> str:
@@ -154,27 +155,26 @@ def _without_labels(case: Case, basis: VerdictBasis) -> str:
     )
 
 
-def _headline_change(case: Case, basis: VerdictBasis) -> str:
+def _headline_change(basis: VerdictBasis) -> str:
     """``accuracy 0.812 → 0.836, 2.4 points better (1.1 to 3.7), on 1 200 labelled rows``."""
     one = basis.headline
     if one.difference is None or one.old is None or one.new is None:
         return "no labels"
-    return f"{_ends(case, one)}, on {say.count(basis.labelled)} labelled rows"
+    return f"{in_words(one)}, on {say.count(basis.labelled)} labelled rows"
 
 
-def _ends(case: Case, one: contract.MetricComparison) -> str:
-    assert one.difference is not None
-    harm = -one.difference.estimate if one.higher_is_better else one.difference.estimate
-    size = say.change(one.difference.estimate, share=one.share)
-    text = f"{say.metric(one.metric)} {say.levels(one.old or 0.0, one.new or 0.0, share=one.share)}, {size} "
-    text += "worse" if harm > 0 else "better"
-    low, high = one.difference.low, one.difference.high
-    if low is None or high is None or not np.isfinite((low, high)).all():
+def in_words(one: contract.MetricComparison | GateLine) -> str:
+    """``accuracy 0.812 → 0.836, 2.4 points better (0.3 to 4.1)``, of a difference that is known."""
+    d = one.difference
+    assert d is not None
+    worse = (d.estimate < 0) == one.higher_is_better and d.estimate != 0
+    text = f"{say.metric(one.metric)} {say.levels(one.old or 0.0, one.new or 0.0, share=one.share)}, "
+    text += f"{say.change(d.estimate, share=one.share)} {'worse' if worse else 'better'}"
+    if d.low is None or d.high is None or not np.isfinite((d.low, d.high)).all():
         return text
-    sign = -1 if (one.difference.estimate < 0) else 1
-    bounds = sorted(sign * v * (100 if one.share else 1) for v in (low, high))
-    shown = [say.number(round(v, 1) if one.share else v, 3) for v in bounds]
-    return f"{text} ({shown[0]} to {shown[1]})"
+    sign = -1 if d.estimate < 0 else 1
+    ends = sorted(sign * v * (100 if one.share else 1) for v in (d.low, d.high))
+    return f"{text} ({' to '.join(say.number(round(v, 1) if one.share else v, 3) for v in ends)})"
 
 
 def _losses(losses: list[contract.PartComparison]) -> str:

@@ -10,10 +10,9 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from backslide.contracts.errors import ConfigError
 from backslide.contracts.escape import clean_text
 from backslide.contracts.evidence import Table
-from backslide.contracts.files import whole_file, write_whole
+from backslide.contracts.files import check_folder, whole_file, write_whole
 from backslide.report.charts.standalone import standalone_spec
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def write_charts(diagnosis: Diagnosis, folder: Path, kind: Format = "svg") -> li
     Raises:
         ConfigError: when the folder cannot be one.
     """
-    check_folder(folder)
+    check_folder(folder, "charts")
     folder.mkdir(exist_ok=True)
     charts = list(_charts(diagnosis))
     digits = max(2, len(str(len(charts))))
@@ -63,18 +62,6 @@ def write_charts(diagnosis: Diagnosis, folder: Path, kind: Format = "svg") -> li
     write_whole(folder / INDEX_DATA, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
     write_whole(folder / INDEX_PAGE, _page(clean_text(diagnosis.model), written))
     return written
-
-
-def check_folder(folder: Path) -> None:
-    """Refuse before the work what could not be written after it.
-
-    Raises:
-        ConfigError: when the folder is a file, or lies in no folder.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"cannot write charts to {folder}: it is a file; name a folder")
-    if not folder.parent.is_dir():
-        raise ConfigError(f"cannot write charts to {folder}: there is no folder {folder.parent}")
 
 
 def _charts(diagnosis: Diagnosis) -> Iterator[tuple[str, str, Evidence]]:

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backslide.contracts.errors import ConfigError
 from backslide.contracts.escape import cleaned
 from backslide.contracts.files import write_whole
 from backslide.report.documents.addresses import INDEX, REPORTS, Addresses
@@ -22,18 +21,6 @@ if TYPE_CHECKING:
 
 RECENT = 20
 """Incidents, the latest, whose pages each look writes anew: a mark may have come."""
-
-
-def check_site(folder: Path) -> None:
-    """Refuse before the work what could not be written after it.
-
-    Raises:
-        ConfigError: when the folder is a file, or lies in no folder.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"cannot write pages to {folder}: it is a file; name a folder")
-    if not folder.parent.is_dir():
-        raise ConfigError(f"cannot write pages to {folder}: there is no folder {folder.parent}")
 
 
 def write_site(folder: Path, look: WatchReport, others: Sequence[WatchReport], base: Path) -> list[str]:

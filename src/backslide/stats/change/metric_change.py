@@ -122,17 +122,17 @@ def change_of(change: Change, metric: Metric, current: float, se: float, df: flo
     return _result(metric, (change.reference, current), se, df, change.unit, shift, change.assumed)
 
 
-def _row_variance(units: Units, slope: Floats) -> float:
-    """Variance of one row's influence, from the second moments of the row vectors."""
+def row_variance(units: Units, metric: Metric) -> float:
+    """Variance of one row's first-order effect on the metric, from the second moments of the row vectors."""
     n = max(units.n, 1.0)
-    mean = units.total / n
+    slope, mean = gradient(metric, units.total), units.total / n
     covariance = units.second / n - np.outer(mean, mean)
     return max(float(slope @ covariance @ slope), 0.0) * n**2
 
 
 def _row_variances(reference: Units, current: Units, metric: Metric) -> tuple[float, float]:
     both = (reference, current)
-    spread = [_row_variance(units, gradient(metric, units.total)) for units in both]
+    spread = [row_variance(units, metric) for units in both]
     # A handful of rows does not know its own spread; the other window's stands in.
     own = [max(spread) if units.n < FEW_ROWS else v for units, v in zip(both, spread, strict=True)]
     # A window without a single error has a plug-in variance of zero; half an error keeps the interval honest.
