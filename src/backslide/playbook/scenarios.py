@@ -86,14 +86,11 @@ class TrueModel:
         return np.asarray(self.classes_[(self.predict_proba(frame)[:, 1] >= 0.5).astype(int)])
 
 
-def rescored(frame: pl.DataFrame) -> pl.DataFrame:
+def rescored(frame: pl.DataFrame, model: TrueModel | None = None) -> pl.DataFrame:
     """What the model serves for the features as they stand in ``frame``: for faults done to inputs."""
-    columns = {c: frame[c].to_numpy() for c in ("income", "age", "channel")}
-    p = TrueModel().predict_proba({k: np.asarray(v, object) if k == "channel" else v for k, v in columns.items()})[:, 1]
-    return frame.with_columns(
-        pl.Series("p_yes", p),
-        pl.Series("prediction", np.where(p >= 0.5, "yes", "no")),
-    )
+    one = model or TrueModel()
+    p = one.predict_proba({c: frame[c].to_numpy() for c in one.feature_names_in_ if c in frame.columns})[:, 1]
+    return frame.with_columns(pl.Series("p_yes", p), pl.Series("prediction", np.where(p >= 0.5, "yes", "no")))
 
 
 SMALL_WORDS = "the of to and in a for is on that by with as it from was be at this have not or are but had".split()  # noqa: SIM905 - words are read as words

@@ -118,7 +118,7 @@ class EmbeddingChange(Signature):
         """Vectors come unnormalised; the model reads the channel from them."""
         current = _with_channels(scenarios.next_month(rng), rng, unit=False)
         reference = _with_channels(scenarios.served(rng), rng, unit=True)
-        frames = [_VectorReader.served(frame) for frame in (reference, current)]
+        frames = [scenarios.rescored(frame, _VectorReader()) for frame in (reference, current)]
         roles = dict(scenarios.ROLES) | {"features": ["income", "age", "premium", "vector"]}
         return Scenario(frames[0], frames[1], roles, _VectorReader(), "vector")
 
@@ -299,10 +299,3 @@ class _VectorReader(scenarios.TrueModel):
         channel = np.where(vectors[:, :3].max(axis=1) > 0.65, said, "partner")
         given = {name: np.asarray(frame[name]) for name in ("income", "age")}
         return super().predict_proba(given | {"channel": channel})
-
-    @classmethod
-    def served(cls, frame: pl.DataFrame) -> pl.DataFrame:
-        """The frame as the model serves it."""
-        given: dict[str, Any] = {name: frame[name].to_numpy() for name in ("income", "age")}
-        p = cls().predict_proba(given | {"vector": frame["vector"].to_list()})[:, 1]
-        return frame.with_columns(pl.Series("p_yes", p), pl.Series("prediction", np.where(p >= 0.5, "yes", "no")))

@@ -64,11 +64,6 @@ class MergedLevels(ColumnSignature):
         )
         yield hypothesis
 
-    def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
-        """Draw the merged category from the other columns."""
-        (column,) = hypothesis.features
-        return edit.impute(case, frame, column, hypothesis.rows)
-
     def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
         """Read the same categories as the one."""
         (column,), into = hypothesis.features, hypothesis.params["into"]

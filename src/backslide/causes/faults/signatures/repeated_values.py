@@ -99,11 +99,6 @@ class RepeatedValues(ColumnSignature):
             share=_share_of_rows(values, min(now, 1.0)),
         )
 
-    def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
-        """Draw the repeated values from the other columns."""
-        (column,) = hypothesis.features
-        return edit.impute(case, frame, column, hypothesis.rows)
-
     def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
         """Put the value of the row before on as many rows."""
         (column,) = hypothesis.features

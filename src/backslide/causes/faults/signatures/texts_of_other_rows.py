@@ -179,7 +179,7 @@ class TextsOfOtherRows(Signature):
         frames = [_with_subjects(f, rng) for f in (scenarios.served(rng), scenarios.next_month(rng))]
         order = rng.permutation(frames[1].height)
         current = frames[1].with_columns(frames[1]["note"][order])
-        first, second, sound = (_NoteReader.served(f) for f in (frames[0], current, frames[1]))
+        first, second, sound = (scenarios.rescored(f, _NoteReader()) for f in (frames[0], current, frames[1]))
         roles = dict(scenarios.ROLES) | {"features": ["income", "age", "subject", "note"]}
         return Scenario(first, second, roles, _NoteReader(), "note", sound=sound)
 
@@ -210,12 +210,6 @@ class _NoteReader(scenarios.TrueModel):
         channel = [str(note).rsplit(" ", 1)[-1] for note in np.asarray(frame["note"], object)]
         columns = {name: np.asarray(frame[name]) for name in ("income", "age")}
         return super().predict_proba(columns | {"channel": np.array(channel, object)})
-
-    @classmethod
-    def served(cls, frame: pl.DataFrame) -> pl.DataFrame:
-        """The frame as the model serves it."""
-        p = cls().predict_proba({name: frame[name].to_numpy() for name in ("income", "age", "note")})[:, 1]
-        return frame.with_columns(pl.Series("p_yes", p), pl.Series("prediction", np.where(p >= 0.5, "yes", "no")))
 
 
 def _words(pair: Pair) -> float:
