@@ -12,7 +12,6 @@ from functools import cached_property, partial
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from backslide.contracts import say
 from backslide.contracts.config import Settings
@@ -37,6 +36,7 @@ from backslide.engine.window import WindowPair
 from backslide.models.infer_reading import understand
 from backslide.models.metric_functions import check_returns, custom_metric
 from backslide.models.model import Model, ordered_scores
+from backslide.stats.arrays import Ints, Mask
 from backslide.stats.change.bootstrap import Resampler
 from backslide.stats.change.metric_change import Change, compare
 from backslide.stats.metrics.metric import (
@@ -61,7 +61,7 @@ class ModelAnswers:
     """Outcomes of a model that was called now, the rows it failed on, and why."""
 
     outcomes: Outcomes
-    failed: NDArray[np.bool_]
+    failed: Mask
     error: str | None
 
 
@@ -245,7 +245,7 @@ class Case:
         return compare(reference, current, own)
 
     @once
-    def labelled_rows(self, side: Side) -> NDArray[np.int64]:
+    def labelled_rows(self, side: Side) -> Ints:
         """Sampled rows with both label and prediction."""
         return np.flatnonzero(side.outcomes.known())
 
@@ -292,11 +292,11 @@ class Case:
             codes = np.full(frame.height, -1, np.int64)
         return ModelAnswers(Outcomes(labels, np.where(answer.failed, -1, codes), scores), answer.failed, answer.error)
 
-    def part(self, reference_rows: NDArray[np.bool_], current_rows: NDArray[np.bool_]) -> Case:
+    def part(self, reference_rows: Mask, current_rows: Mask) -> Case:
         """The case over some of the sampled rows: masks (n_g,) and (n_b,). What signatures read is theirs alone."""
         return self._copy(self.reference.part(reference_rows), self.current.part(current_rows))
 
-    def beside(self, current_rows: NDArray[np.bool_]) -> Case:
+    def beside(self, current_rows: Mask) -> Case:
         """Some current rows (n_b,) against the other current rows, as reference: what the season did it did to both."""
         return self._copy(self.current.part(~current_rows), self.current.part(current_rows))
 

@@ -19,7 +19,7 @@ from backslide.causes.faults.recognition import find_faults
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.columns.pair import Pair
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 
 
 def case(current: Callable[[pl.DataFrame], pl.DataFrame], seed: int = 0, rows: int = 3000) -> tuple[Case, pl.DataFrame]:

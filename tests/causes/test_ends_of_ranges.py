@@ -18,7 +18,7 @@ from backslide.causes.faults.signatures.clipped_range import limits_of
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.columns.pair import Pair
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 from scale import runs
 
 SEEDS = range(runs(1, 3))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from backslide.stats.arrays import Floats
 from backslide.stats.change.affected_period import MOST, HitPeriod, period, runs
-from backslide.stats.metrics.metric import Floats
 
 
 def days(seed: int, start: int, stop: int, rate: float, *, noise: float = 0.0, rows: int = 40) -> tuple[Floats, Floats]:

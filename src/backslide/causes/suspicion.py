@@ -26,8 +26,8 @@ from backslide.engine.columns.pair import Pair
 from backslide.playbook.clock import time_columns
 from backslide.playbook.concept.screen import left_by_screen
 from backslide.playbook.drift.tabular.feature_reliance import answers_to_copies
+from backslide.stats.arrays import Floats
 from backslide.stats.change.effect import Effect
-from backslide.stats.metrics.metric import Floats
 
 MOST = 3
 MOST_SHUFFLED = 12

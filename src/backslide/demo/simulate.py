@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from backslide.stats.arrays import Floats, Ints, Mask
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -126,10 +128,10 @@ def _features(label: NDArray[np.object_], period: SimulatedPeriod, rng: np.rando
     position = np.searchsorted(CLASSES, label.astype(str))
     n = len(label)
 
-    def habit(name: str) -> NDArray[np.float64]:
+    def habit(name: str) -> Floats:
         return np.array(HABITS[name], dtype=np.float64)[position]
 
-    def counted(name: str) -> NDArray[np.int64]:
+    def counted(name: str) -> Ints:
         counts = rng.binomial(rng.poisson(habit(name) * rng.gamma(2.0, 0.5, n)), legible)
         return counts + rng.poisson(GARBLE * (1 - legible))
 
@@ -171,9 +173,7 @@ def _choose(
     return np.asarray(above.sum(axis=1), dtype=np.intp)
 
 
-def _reading_quality(
-    source: NDArray[np.intp], poor_print: NDArray[np.bool_], rng: np.random.Generator
-) -> NDArray[np.float64]:
+def _reading_quality(source: NDArray[np.intp], poor_print: Mask, rng: np.random.Generator) -> Floats:
     """How sure the reader is of the text, in percent: born-digital text best, poorly printed scans worst."""
     lost = np.array([7.5, 2.5, 1.5])[source] * rng.gamma(2.0, 0.5, len(source))
     lost += np.where(poor_print & (source == 0), rng.gamma(6.0, 5.0, len(source)), 0.0)

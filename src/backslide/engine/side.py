@@ -8,12 +8,11 @@ from functools import cached_property
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from backslide.contracts.config import Settings
 from backslide.engine.columns import names
 from backslide.engine.columns.cache import Cache
-from backslide.engine.columns.pair import Floats, to_numbers
+from backslide.engine.columns.pair import to_numbers
 from backslide.engine.columns.sample import positions
 from backslide.engine.columns.segments import holds
 from backslide.engine.profile.counted_sample import Bins, CountedSample
@@ -26,6 +25,7 @@ from backslide.engine.roles.outcomes import Outcomes, outcomes
 from backslide.engine.roles.problem import Problem
 from backslide.engine.stored_window import StoredWindow
 from backslide.engine.window import Window
+from backslide.stats.arrays import Floats, Ints, Mask
 from backslide.stats.change.jackknife import jackknife_units
 from backslide.stats.change.metric_change import Units
 from backslide.stats.change.units import row_units
@@ -97,7 +97,7 @@ class Side:
         batch_rows = self.settings.engine.batch_rows
         return profile(self.window.frame, self._plan(), batch_rows=batch_rows, counts=self._counted_sample.counts)
 
-    def part(self, rows: NDArray[np.bool_]) -> Side:
+    def part(self, rows: Mask) -> Side:
         """The same window with only some of its sampled rows; the profile still speaks of all of them."""
         return self.with_sample(self.sample.filter(pl.Series(rows)))
 
@@ -122,7 +122,7 @@ class Side:
         return self.stored is None and self.sample.height == self.window.rows and self.window.places is None
 
     @cached_property
-    def places(self) -> NDArray[np.int64] | None:
+    def places(self) -> Ints | None:
         """The place of every sampled row among all that came (n,); None where rows were taken out of the sample."""
         n, all_rows, engine = self.sample.height, self.window.rows, self.settings.engine
         if n == all_rows:
@@ -138,7 +138,7 @@ class Side:
         return outcomes(self.sample, self.problem)
 
     @cached_property
-    def blocks(self) -> NDArray[np.int64] | None:
+    def blocks(self) -> Ints | None:
         """Day ordinals of the sampled rows (days since 1970, 0 where unknown), None without timestamps.
 
         Shifted so that ``% 7`` is the weekday with Monday 0.

@@ -10,9 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from backslide.contracts import say
 from backslide.contracts.config import Settings
@@ -35,6 +33,7 @@ from backslide.engine.sources.snapshot import is_snapshot, limitations
 from backslide.engine.sources.window_source import Cutting, cut_window, need
 from backslide.engine.times.both_windows import match_weekdays, times_of
 from backslide.engine.times.timestamps import TimeReading
+from backslide.stats.arrays import Ints
 
 Preparation = Callable[[pl.LazyFrame], pl.LazyFrame]
 
@@ -60,7 +59,7 @@ class Window:
     """Row by row from ``raw`` to ``frame``."""
     lost: tuple[str, ...] = ()
     """Features that its source does not hold and the other window's does; read as null throughout."""
-    places: NDArray[np.int64] | None = None
+    places: Ints | None = None
     """Ascending places (rows,) of the rows in the table that they were drawn from; None where none was left out between them."""
 
     def sample(self, rows: int, *, seed: int) -> pl.DataFrame:
@@ -118,7 +117,7 @@ class Window:
             places = places[self.raw.select(condition).collect().to_series().fill_null(False).to_numpy()]
         return replace(self, raw=raw, frame=frame, rows=rows, labelled=labelled, label_counts=counts, places=places)
 
-    def drawn_from(self, places: NDArray[np.int64]) -> Window:
+    def drawn_from(self, places: Ints) -> Window:
         """The same rows, known to have stood at these ascending places of a larger table; itself where they are neighbours."""
         if len(places) != self.rows or not self.rows or places[-1] - places[0] + 1 == self.rows:
             return self

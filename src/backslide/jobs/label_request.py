@@ -27,12 +27,12 @@ from backslide.engine.roles.outcomes import Outcomes
 from backslide.jobs.verdict import Judgement, headline_verdict
 from backslide.log.label_sample import ANSWER, DESIGN, read_answers
 from backslide.log.spreadsheet import guard_formulas
+from backslide.stats.arrays import Floats, Ints, Mask
 from backslide.stats.change import label_design
 from backslide.stats.change.label_design import RowExpectation
 from backslide.stats.change.label_plan import DrawPlanner
 from backslide.stats.change.metric_change import Change, Units, compare
 from backslide.stats.change.units import row_units
-from backslide.stats.metrics.metric import Floats
 
 LEAST_REFERENCE = 200
 """Labelled reference rows under which they foretell nothing."""
@@ -48,7 +48,7 @@ ROWS = ("counts", "absolute", "squared", "log_loss", "brier")
 class ReturnedLabels:
     """Labels that came back of a draw."""
 
-    places: NDArray[np.int64]
+    places: Ints
     """Rows of the current sample (m,)."""
     labels: NDArray[np.generic]
     """Codes of classes, or numbers (m,)."""
@@ -77,21 +77,21 @@ class LabelDraw:
         return ""
 
     @cached_property
-    def _reference_rows(self) -> NDArray[np.int64]:
+    def _reference_rows(self) -> Ints:
         return self.case.labelled_rows(self.case.reference)
 
     @cached_property
-    def _labelled(self) -> NDArray[np.bool_]:
+    def _labelled(self) -> Mask:
         return self.case.current.outcomes.known()
 
     @cached_property
-    def _answered(self) -> NDArray[np.bool_]:
+    def _answered(self) -> Mask:
         """Current rows with a prediction and, where there are scores, all of them."""
         o = self.case.current.outcomes
         return Outcomes(np.zeros(len(o.labels), o.labels.dtype), o.predictions, o.scores).known()
 
     @cached_property
-    def rows(self) -> NDArray[np.int64]:
+    def rows(self) -> Ints:
         """Sampled current rows that the metric is about (n,)."""
         return np.flatnonzero(self._answered)
 
@@ -292,7 +292,7 @@ def _judge(draw: LabelDraw, judgement: Judgement, change: Change, answers: Retur
     return replace(changed, needs_proof=False)
 
 
-def _alike(outcomes: Outcomes) -> tuple[NDArray[np.int64], Floats]:
+def _alike(outcomes: Outcomes) -> tuple[Ints, Floats]:
     """By what rows are answered alike: the predicted class and its score; of numbers the number."""
     predictions = outcomes.predictions
     if predictions.dtype.kind == "f":

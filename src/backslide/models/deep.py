@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 
 if TYPE_CHECKING:
     import pandas as pd

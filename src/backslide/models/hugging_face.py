@@ -21,7 +21,7 @@ from backslide.contracts.files import parse_json, read_text
 from backslide.models.deep import DeepModel, Layer, one_answer
 from backslide.models.failures import explain_failure, one_line
 from backslide.models.torch_files import module_layers
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 
 BATCH = 32
 """Texts of one pass; on a processor more bring nothing."""

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backslide.contracts import say
 from backslide.contracts.errors import ModelError
@@ -22,6 +21,7 @@ from backslide.models.answer import Reply, ReplyError
 from backslide.models.model import Model
 from backslide.models.possible_readings import OF_ONE, readings
 from backslide.models.reading import Reading, describe, in_words, lies_within, list_names
+from backslide.stats.arrays import Floats
 
 if TYPE_CHECKING:
     import polars as pl
@@ -157,9 +157,7 @@ def _conclusion(reading: Reading, reply: Reply, how: str) -> str:
     return f"it {describe(reply)}, read as {in_words(reading)}: {how}"
 
 
-def _by_agreement(
-    model: Model, reply: Reply, candidates: list[Reading], near: list[NDArray[np.float64]], outside: bool
-) -> int:
+def _by_agreement(model: Model, reply: Reply, candidates: list[Reading], near: list[Floats], outside: bool) -> int:
     """The reading that is clearly nearest to what was logged, though it is not the same; else the documented one."""
     order = np.argsort([-one.mean() for one in near], kind="stable")
     first = int(order[0])
@@ -189,7 +187,7 @@ def _no_scale(model: Model, reply: Reply) -> str:
     )
 
 
-def _fit(reading: Reading, reply: Reply, served: Outcomes, problem: Problem) -> tuple[float, NDArray[np.float64]]:
+def _fit(reading: Reading, reply: Reply, served: Outcomes, problem: Problem) -> tuple[float, Floats]:
     """Share of the rows on which a reading gives what was logged, and how near it comes on each (n,), 1 for the same."""
     try:
         read = reading(reply)

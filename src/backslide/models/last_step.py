@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from backslide.stats.arrays import Floats
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ from backslide.engine.roles.problem import Problem
 from backslide.models.failures import explain_failure
 from backslide.models.imports import import_function
 from backslide.models.user_code import contained
-from backslide.stats.metrics.metric import Arrays, Floats, Metric, mean
+from backslide.stats.arrays import Floats
+from backslide.stats.metrics.metric import Arrays, Metric, mean
 
 Call = Callable[[Arrays], Any]
 

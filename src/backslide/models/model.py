@@ -19,7 +19,7 @@ from backslide.models.deep import DeepModel
 from backslide.models.failures import Effort, answer_what_can_be
 from backslide.models.frame import to_pandas
 from backslide.models.user_code import contained
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,13 +12,14 @@ from collections.abc import Callable, Sequence
 from itertools import combinations, permutations, product
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
+
+from backslide.stats.arrays import Floats
 
 Order = tuple[int, ...]
 """Place of the model -> place of the column that it is given."""
 Pair = tuple[int, int]
-Look = Callable[[Sequence[Order]], tuple[NDArray[np.float64], NDArray[np.float64]]]
+Look = Callable[[Sequence[Order]], tuple[Floats, Floats]]
 """Orders (m,) -> share of rows on which each gives what was logged (m,), and how far off it is on average (m,)."""
 
 Guide = Callable[[Order], Order]
@@ -112,9 +113,7 @@ def _guesses(start: Order, guide: Guide) -> list[Order]:
     return guesses
 
 
-def by_weight(
-    columns: NDArray[np.float64], order: Order, answered: NDArray[np.float64], wanted: NDArray[np.float64]
-) -> Order:
+def by_weight(columns: Floats, order: Order, answered: Floats, wanted: Floats) -> Order:
     """Columns matched to places by how much they weigh.
 
     ``columns`` (n, k) as logged; what the model ``answered`` (n, m) when it was given them in ``order``, and what was ``wanted``
@@ -131,7 +130,7 @@ def by_weight(
     return tuple(int(c) for c in linear_sum_assignment(cost)[1])
 
 
-def _slopes(inputs: NDArray[np.float64], answers: NDArray[np.float64]) -> NDArray[np.float64]:
+def _slopes(inputs: Floats, answers: Floats) -> Floats:
     """Slopes (k, m) of a least-squares fit."""
     design = np.column_stack([np.ones(len(inputs)), inputs])
     return np.asarray(np.linalg.lstsq(design, answers, rcond=None)[0][1:])
@@ -144,7 +143,7 @@ def _step(order: Order, distance: float, look: Look, remaining: int) -> tuple[bo
     """
     best, came = order, distance
 
-    def ask(orders: Sequence[Order]) -> tuple[bool, NDArray[np.float64]]:
+    def ask(orders: Sequence[Order]) -> tuple[bool, Floats]:
         """Whether the order looked for is among them, and how far off each is; the nearest is kept."""
         nonlocal best, came, remaining
         orders = orders[: max(remaining, 0)]
@@ -168,7 +167,7 @@ def _step(order: Order, distance: float, look: Look, remaining: int) -> tuple[bo
     return better, best, remaining, came
 
 
-def _apart(pairs: Sequence[Pair], offs: NDArray[np.float64], distance: float) -> list[Pair]:
+def _apart(pairs: Sequence[Pair], offs: Floats, distance: float) -> list[Pair]:
     """Exchanges that each come nearer and touch no column twice, best first."""
     taken: set[int] = set()
     results = []

@@ -12,7 +12,7 @@ from backslide.engine.roles.outcomes import Outcomes
 from backslide.engine.roles.problem import Problem, order_classes
 from backslide.models.answer import Reply, label_texts
 from backslide.models.reading import LINKS, Reading, as_numbers, lies_within
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 
 OF_ONE = ("prediction", "predictions", "predicted", "predict", "label", "y_pred", "decision", "class")
 """Usual names of a column of decisions; and for a regression of its numbers."""

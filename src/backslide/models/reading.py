@@ -13,7 +13,7 @@ from backslide.contracts import say
 from backslide.engine.roles.outcomes import decide
 from backslide.engine.roles.problem import Problem
 from backslide.models.answer import Reply, ReplyError, label_texts, number_array
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 
 LINKS: dict[str, tuple[Callable[[Floats], Floats], str]] = {
     "probability": (lambda x: x, ""),

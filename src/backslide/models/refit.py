@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from backslide.models.scalers import SCALERS, fitted_branches, inside, named_columns
+from backslide.stats.arrays import Mask
 
 Order = Literal["frequency", "appearance", "descending"]
 ORDERS: dict[Order, str] = {
@@ -105,7 +105,7 @@ class EncoderUnknowns:
     """Which values of one column an encoder met without knowing them, and what it makes of them."""
 
     column: str
-    rows: NDArray[np.bool_]
+    rows: Mask
     """(n,); missing values are none of them."""
     values: Counter[Any]
     instead: str

@@ -9,6 +9,7 @@ import numpy as np
 
 from backslide.contracts.watch import Level
 from backslide.monitor.stream import MonitoredStream
+from backslide.stats.arrays import Floats
 from backslide.stats.change.sequential import (
     Alarm,
     Baseline,
@@ -19,7 +20,6 @@ from backslide.stats.change.sequential import (
     log_bets,
     watch_limit,
 )
-from backslide.stats.metrics.metric import Floats
 
 QUIET_STRETCH = 28
 """Periods without any sign that join a growing reference."""

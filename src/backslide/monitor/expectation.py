@@ -27,8 +27,9 @@ from backslide.engine.columns.sample import sample_groups
 from backslide.engine.roles.outcomes import Outcomes, outcomes
 from backslide.monitor.periods import PERIOD, PeriodGrid
 from backslide.monitor.sums import Moments
+from backslide.stats.arrays import Floats
 from backslide.stats.drift.boosting import regress
-from backslide.stats.metrics.metric import Floats, Metric, influence
+from backslide.stats.metrics.metric import Metric, influence
 from backslide.stats.shift import doubly_robust
 from backslide.stats.shift.label_free import LabelFreeEstimate, estimate_moved
 

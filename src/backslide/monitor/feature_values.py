@@ -15,7 +15,7 @@ from backslide.contracts import say
 from backslide.contracts.errors import ConfigError, did_you_mean
 from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.stored_window import StoredWindow
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 
 FENCE = 3.0
 """Interquartile ranges beyond the quartiles at which values are cut (Tukey's outer fences): one odd row moves no mean."""

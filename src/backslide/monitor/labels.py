@@ -14,7 +14,7 @@ from backslide.engine.roles.outcomes import codes_of
 from backslide.engine.sources.errors import reading
 from backslide.monitor.periods import MONDAY
 from backslide.monitor.rows import LABELLED, SERVED, PeriodRows
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 from backslide.stats.shift.label_delay import ArrivalCurve, compare_arrival, curves, selective_labels
 
 MATURE = 0.95

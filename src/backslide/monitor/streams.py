@@ -29,15 +29,9 @@ from backslide.monitor.stream import (
     total_of,
 )
 from backslide.monitor.sums import Sums
+from backslide.stats.arrays import Floats
 from backslide.stats.change.sequential import MIN_REFERENCE
-from backslide.stats.metrics.metric import (
-    Floats,
-    Metric,
-    class_metric,
-    gradient,
-    macro_f1_over,
-    mean,
-)
+from backslide.stats.metrics.metric import Metric, class_metric, gradient, macro_f1_over, mean
 from backslide.stats.shift.label_delay import LEAST_CHANCE
 
 HEADLINE_SHARE = 0.5

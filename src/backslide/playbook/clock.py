@@ -11,8 +11,8 @@ from backslide.case import Case, Side
 from backslide.contracts import say
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import MISSING, Pair, to_words
+from backslide.stats.arrays import Floats
 from backslide.stats.drift.functions_of_time import Cycles, comes_in_runs, follows_cycle, runs_with_time
-from backslide.stats.metrics.metric import Floats
 
 APART = 0.05
 """Share of rows outside the other window from which on a column that tells the time leaves no counterparts."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from backslide.contracts.evidence import Bars, Histograms, Series, SeriesPoint
 from backslide.engine.profile.profile import ColumnProfile
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Mask
 
 DRAWN_BINS = 40
 DRAWN_LEVELS = 12
@@ -109,7 +109,7 @@ def by_day(
     days: list[str],
     values: Floats,
     rows: Floats,
-    current: NDArray[np.bool_],
+    current: Mask,
     *,
     title: str,
     y: str,

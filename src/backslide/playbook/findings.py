@@ -18,18 +18,18 @@ from backslide.contracts.finding import Estimate, Finding, Severity
 from backslide.playbook.base import Check
 from backslide.playbook.drift import change_of_column
 from backslide.playbook.drift.stored_days import Quantity
+from backslide.stats.arrays import Floats, Ints
 from backslide.stats.change.metric_change import VERDICT_ALPHA, Change
 from backslide.stats.change.units import detectable, mean_change, two_sided
 from backslide.stats.drift.domain_classifier import Separation
 from backslide.stats.drift.univariate import ShareMove
-from backslide.stats.metrics.metric import Floats
 
 LEAST_DAYS = 5
 """Days of a window under which the days themselves may tell the windows apart."""
 SEEN_Z = 3.1 + 0.84
 """Standard errors of an AUC seen with 80 % power at 0.1 %, one-sided: the adjusted p-values of a report ask for about that."""
 CheckLike = Check | type[Check]
-Days = NDArray[np.int64] | None
+Days = Ints | None
 
 
 def days_at(side: Side, rows: NDArray[Any]) -> Days:

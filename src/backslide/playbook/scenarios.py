@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from backslide.contracts.snapshot import Environment, Snapshot
 from backslide.playbook.base import Scenario
+from backslide.stats.arrays import Floats, Ints
 
 ROLES: dict[str, Any] = {
     "label": "label",
@@ -58,9 +59,7 @@ def served(
     )
 
 
-def probability_logit(
-    income: NDArray[np.float64], age: NDArray[np.int64], channel: NDArray[np.str_]
-) -> NDArray[np.float64]:
+def probability_logit(income: Floats, age: Ints, channel: NDArray[np.str_]) -> Floats:
     """True log odds of "yes"."""
     effect = np.select([channel == "web", channel == "phone", channel == "branch"], [2.0, -1.5, 0.5], -0.5)
     return np.asarray(2.2 * (np.log(income) - 8) / 0.5 + 0.03 * (age - 48) + effect)
@@ -72,7 +71,7 @@ class TrueModel:
     classes_ = np.array(["no", "yes"])
     feature_names_in_ = np.array(["income", "age", "channel", "premium"])
 
-    def predict_proba(self, frame: Any) -> NDArray[np.float64]:
+    def predict_proba(self, frame: Any) -> Floats:
         """Scores (n, 2); unseen channels count as "partner", missing numbers as their median."""
         income = np.nan_to_num(np.asarray(frame["income"], float), nan=float(np.exp(8)))
         age = np.nan_to_num(np.asarray(frame["age"], float), nan=48.0)

@@ -8,7 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from backslide.stats.arrays import Floats
+
 Dates = NDArray[Any]
 """datetime64[D]"""
 Every = Literal["day", "week", "month"]

@@ -18,7 +18,7 @@ from backslide.plot.tables import PeriodTable, Tables, not_recognised, open_both
 from backslide.report.charts.palette import BAND, INK, PAPER, RISE
 from backslide.report.charts.spec import chart_spec
 from backslide.report.charts.standalone import framed, safe
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 
 if TYPE_CHECKING:
     from altair.typing import ChartType

@@ -15,10 +15,11 @@ from backslide.contracts.roles import Roles
 from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.sources.errors import reading
 from backslide.engine.times.timestamps import TimeReading, read_times
-from backslide.plot.blocks import Blocks, Every, Floats, fitting
+from backslide.plot.blocks import Blocks, Every, fitting
 from backslide.plot.draw import draw
 from backslide.plot.metrics import DRAWN, is_metric, metric_by_day, needs_scores
 from backslide.plot.tables import PeriodTable, Tables, not_recognised, open_both, recognised, require
+from backslide.stats.arrays import Floats
 
 if TYPE_CHECKING:
     from altair.typing import ChartType

@@ -19,9 +19,10 @@ from backslide.engine.roles.outcomes import Outcomes
 from backslide.models.model import Model
 from backslide.playbook.shadow.arms import Arm, Arms
 from backslide.playbook.shadow.differences import difference
-from backslide.retraining.history import History, Mask, Rows
+from backslide.retraining.history import History, Rows
 from backslide.retraining.recipe import Recipe, train_model
 from backslide.retraining.windows import TrainingPlan, TrainingRows, limit_rows
+from backslide.stats.arrays import Mask
 from backslide.stats.metrics.metric import OF_SCORES, Metric
 from backslide.stats.shift.model_difference import ModelDifference
 

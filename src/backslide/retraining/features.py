@@ -18,8 +18,9 @@ from backslide.contracts.retrain import FeatureRank
 from backslide.engine.columns.pair import to_numbers, to_texts, to_words
 from backslide.playbook.shadow.differences import difference
 from backslide.retraining.backtest import Backtest, CandidateResult, arms_of, fit_plan, try_plan
-from backslide.retraining.history import History, Mask
+from backslide.retraining.history import History
 from backslide.retraining.robust_inputs import SteadyInputs
+from backslide.stats.arrays import Mask
 
 MOST_TRIED = 2
 """Features that candidates are made for, each without it and with it coarsened."""

@@ -18,7 +18,7 @@ from scipy import stats
 from backslide.contracts.retrain_settings import GateSettings
 from backslide.retraining.backtest import Backtest, CandidateResult, judge_runs
 from backslide.retraining.choice import Choice, StretchTest, choose
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 
 EITHER_SIDE = 2
 """Stretches before and after the step."""

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.contracts import say
@@ -20,11 +19,10 @@ from backslide.engine.columns import names
 from backslide.engine.roles.outcomes import Outcomes, outcomes
 from backslide.engine.times.time_format import other_time_format
 from backslide.engine.times.timestamps import time_expression
+from backslide.stats.arrays import Floats, Ints, Mask
 from backslide.stats.change.units import Days
-from backslide.stats.metrics.metric import Floats
 
-Mask = NDArray[np.bool_]
-Rows = NDArray[np.int64]
+Rows = Ints
 DAY = 86_400.0
 BLOCKS = 80
 """Of neighbouring rows, where there are no times."""
@@ -215,7 +213,7 @@ FEW = 20
 MOVED = 0.02
 
 
-def _conflicts(h: History, labels: NDArray[np.int64]) -> list[str]:
+def _conflicts(h: History, labels: Ints) -> list[str]:
     features = [c for c in h.case.problem.features if c in h.frame.columns and not h.frame.schema[c].is_nested()]
     if not features:
         return []

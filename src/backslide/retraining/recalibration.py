@@ -17,7 +17,7 @@ from backslide.models.model import Model
 from backslide.retraining.history import History
 from backslide.retraining.recipe import Recipe
 from backslide.retraining.windows import TrainingPlan, TrainingRows, since_the_onset
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 
 NAME = "recalibrated"
 

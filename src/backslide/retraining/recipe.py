@@ -25,7 +25,7 @@ from backslide.models.user_code import contained
 from backslide.models.wrap import wrap
 from backslide.retraining.history import History, Rows
 from backslide.retraining.robust_inputs import SteadyInputs, with_steady
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 
 Fit = Callable[[Any, Any, Floats | None], Any]
 

@@ -15,7 +15,7 @@ from backslide.engine.columns.segments import holds
 from backslide.retraining.history import History, Rows
 from backslide.retraining.recipe import Recipe
 from backslide.retraining.robust_inputs import SteadyInputs
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 from backslide.stats.shift.doubly_robust import domain_weights
 
 TrainingRows = tuple[Rows, Floats | None]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 
 DRAWS = 20_000
 LEAST_UNITS = 20

@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Ints
 
 MANY_VALUES = 2_000
 """Sought values from which on another way pays."""
@@ -19,7 +18,7 @@ FEW_EDGES = 64
 """Edges up to which comparing each with all values is the quickest, measured on 20,000 values."""
 
 
-def search_sorted(ordered: Floats, values: Floats, side: Literal["left", "right"] = "left") -> NDArray[np.int64]:
+def search_sorted(ordered: Floats, values: Floats, side: Literal["left", "right"] = "left") -> Ints:
     """Places (n,) at which ``values`` (n,) belong into ``ordered`` (m,); NaN counts as larger than any other."""
     if len(values) < MANY_VALUES or not (values.dtype == ordered.dtype == np.float64):
         return np.searchsorted(ordered, values, side)
@@ -33,7 +32,7 @@ def search_sorted(ordered: Floats, values: Floats, side: Literal["left", "right"
     return found
 
 
-def _by_comparison(edges: Floats, values: Floats, side: Literal["left", "right"]) -> NDArray[np.int64]:
+def _by_comparison(edges: Floats, values: Floats, side: Literal["left", "right"]) -> Ints:
     is_under = np.less if side == "right" else np.less_equal
     found = np.full(len(values), len(edges), np.int8)
     under = np.empty(len(values), np.bool_)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.spatial import distance
 
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Ints
 
 KS_LIMIT, KS_LIMIT_1_PERCENT = 1.95, 1.63
 """Two-sided 0.1 % and 1 % points of the limiting Kolmogorov-Smirnov law, ``sqrt(-log(level / 2) / 2)`` (Smirnov 1948)."""
@@ -63,7 +63,7 @@ def distinct_of_sorted(values: Floats) -> Floats:
     return np.asarray(values[np.append(True, values[1:] != values[:-1])], float) if len(values) else values
 
 
-def runs_of_sorted(values: Floats) -> NDArray[np.int64]:
+def runs_of_sorted(values: Floats) -> Ints:
     """Rows of each distinct value of a sorted array without NaN, in ascending order of the values."""
     first = np.flatnonzero(np.append(True, values[1:] != values[:-1])) if len(values) else np.empty(0, np.int64)
     return np.diff(np.append(first, len(values)))
@@ -142,12 +142,12 @@ def holm(p_values: ArrayLike) -> Floats:
     return result
 
 
-def ranks(values: Floats) -> NDArray[np.float64]:
+def ranks(values: Floats) -> Floats:
     """Mid-ranks of values without NaN, scaled to (0, 1)."""
     return mid_places(values) / max(len(values), 1)
 
 
-def mid_places(values: Floats) -> NDArray[np.float64]:
+def mid_places(values: Floats) -> Floats:
     """Number of values (n,) without NaN below each, and half of those equal to it: the mid-rank less a half."""
     order = np.argsort(values)
     ascending = values[order]

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import Pair
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Ints, Mask
 from backslide.stats.sorted_search import search_sorted
 from backslide.stats.two_sample import ks, ks_limit, ranks
 
@@ -34,7 +33,7 @@ class Dependence:
     """Correlations of the vectors that columns are followed by: ranks of numbers, indicators of frequent levels."""
 
     names: tuple[str, ...]
-    owner: NDArray[np.int64]
+    owner: Ints
     """Index into ``names`` of the column of each vector (v,)."""
     reference: Floats
     """Rank correlations in the reference (v, v), 0 within a column and where not estimable."""
@@ -42,7 +41,7 @@ class Dependence:
     rows: tuple[Floats, Floats]
     """Rows with both values, of each pair of vectors, in both windows (v, v)."""
 
-    def strong(self) -> NDArray[np.bool_]:
+    def strong(self) -> Mask:
         """Pairs of vectors whose reference correlation is beyond noise (v, v)."""
         floor = np.maximum(MIN_STRONG, STRONG_Z / np.sqrt(np.maximum(self.rows[0], 1.0)))
         return np.asarray(np.abs(self.reference) >= floor)
@@ -51,7 +50,7 @@ class Dependence:
         """Standard error of the change of each correlation (v, v), after Fisher's transform at no correlation."""
         return np.asarray(np.sqrt(1 / np.maximum(self.rows[0], 1.0) + 1 / np.maximum(self.rows[1], 1.0)))
 
-    def vectors(self, name: str) -> NDArray[np.int64]:
+    def vectors(self, name: str) -> Ints:
         """Indices of the vectors of a column; none where it is not followed."""
         return np.flatnonzero(self.owner == self.names.index(name)) if name in self.names else np.empty(0, np.int64)
 
@@ -129,7 +128,7 @@ def _ranked(values: Floats) -> Floats:
     return found
 
 
-def _correlations(x: Floats, owner: NDArray[np.int64]) -> tuple[Floats, Floats]:
+def _correlations(x: Floats, owner: Ints) -> tuple[Floats, Floats]:
     """Pairwise correlations of the columns of ``x`` over the rows where both are known, and those rows' number."""
     known = np.isfinite(x)
     rows = known.sum(0)
@@ -163,7 +162,7 @@ def association(case: Case, one: str, other: str) -> tuple[float, float, float]:
     return found[0][0], found[1][0], found[1][1]
 
 
-def _cells(pair: Pair) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _cells(pair: Pair) -> tuple[Ints, Ints]:
     """The octile of the reference or the place among the frequent levels of each row, the rest and missing ones after them."""
     if pair.numeric:
         edges = np.unique(np.quantile(pair.finite[0], np.linspace(0, 1, CELLS + 1)[1:-1]))

@@ -9,15 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.causes.columns.association import dependence, followed
 from backslide.engine.columns.cache import once
+from backslide.stats.arrays import Floats, Ints, Mask
 from backslide.stats.change import affected_period
-from backslide.stats.metrics.metric import Floats
 
-Codes = NDArray[np.int64]
+Codes = Ints
 
 PARTNERS = 3
 """Strongest partners by which a column is followed."""
@@ -118,7 +117,7 @@ class _Tie:
     before: float
     spread: float
 
-    def _loss(self, part: NDArray[np.bool_]) -> tuple[float, float]:
+    def _loss(self, part: Mask) -> tuple[float, float]:
         """Share of the tie lost over some levels, and its standard error."""
         n_ref, n = self.rows_ref[part].sum(), self.rows[part].sum()
         own = n_ref >= MIN_ROWS
@@ -128,7 +127,7 @@ class _Tie:
             self.spread * noise / abs(self.before)
         )
 
-    def lost(self) -> NDArray[np.bool_]:
+    def lost(self) -> Mask:
         """Levels in which at least half of the tie is lost."""
         chosen = np.zeros(len(self.rows), bool)
         for level in np.flatnonzero(self.rows >= MIN_ROWS):
@@ -136,7 +135,7 @@ class _Tie:
             chosen[level] = lost >= max(LOST, NOISE * noise)
         return chosen
 
-    def since(self) -> NDArray[np.bool_]:
+    def since(self) -> Mask:
         """Days from the one on that parts the window best into two means, or up to another where that is clearly better."""
         start, stop = affected_period.runs(len(self.rows))
         upto, count = (np.concatenate([[0.0], np.cumsum(v)]) for v in (self.sums, self.rows))
@@ -153,7 +152,7 @@ class _Tie:
         day = np.arange(len(self.rows))
         return np.asarray((day >= start[best]) & (day < stop[best]))
 
-    def contrast(self, chosen: NDArray[np.bool_], n: int) -> float | None:
+    def contrast(self, chosen: Mask, n: int) -> float | None:
         """Share of the tie lost inside less the share lost outside; None where it is not lost inside alone."""
         inside, outside = self.rows[chosen].sum(), self.rows[~chosen].sum()
         if inside < max(MIN_ROWS, MIN_SHARE * n) or inside > MAX_SHARE * n or outside < MIN_ROWS:

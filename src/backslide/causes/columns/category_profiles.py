@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
 from backslide.case import Case
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import Pair
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Ints
 from backslide.stats.two_sample import ranks
 
 SHARE_WEIGHT = 3.0
@@ -101,9 +100,7 @@ class CategoryProfiles:
         return not gaps or float(np.average(gaps, weights=weights)) < 0.3
 
 
-def profiles_by_value(
-    codes: NDArray[np.int64], levels: list[str], columns: Floats, others: list[int]
-) -> dict[str, Profile]:
+def profiles_by_value(codes: Ints, levels: list[str], columns: Floats, others: list[int]) -> dict[str, Profile]:
     """Share, means of the other columns and rows of every value, in one pass; ``codes`` (n,) point to ``levels``."""
     if not len(codes):
         return {}

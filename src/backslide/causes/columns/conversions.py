@@ -8,7 +8,7 @@ import numpy as np
 
 from backslide.contracts import say
 from backslide.contracts.diagnosis import LEAST_ROWS
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 
 SIZES_APART = 3.0
 """Times the largest value, or the inverse of the smallest, from which on no season takes a whole column there."""

@@ -15,11 +15,10 @@ from backslide.engine.columns import names
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.design_matrix import make_design
 from backslide.engine.columns.pair import Pair, to_numbers, to_texts, to_words
+from backslide.stats.arrays import Floats, Mask
 from backslide.stats.drift.boosting import classify, regress
-from backslide.stats.metrics.metric import Floats
 from backslide.stats.two_sample import ranks
 
-Mask = NDArray[np.bool_]
 MIN_ROWS = LEAST_ROWS
 """Rows per window below which no signature is read: replays only."""
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from scipy import sparse
 
 from backslide.case import Case
@@ -21,9 +20,9 @@ from backslide.engine.columns import names
 from backslide.engine.columns.design_matrix import make_design
 from backslide.engine.columns.kinds import ColumnKind
 from backslide.playbook.drift import change_of_column
-from backslide.playbook.drift.embedding import embedding_columns
 from backslide.playbook.drift.embedding.embedding_columns import Vectors
 from backslide.playbook.drift.embedding.map import text_beside
+from backslide.stats.arrays import Floats, Ints, Mask
 from backslide.stats.drift.domain_classifier import separation
 from backslide.stats.text.anchor_map import EncoderAgreement, agreement, word_weights
 from backslide.stats.text.embeddings import Matrix, Rotation, explained, norms, rotation_between, strangers
@@ -51,7 +50,6 @@ MOST_ASKED = 2_400
 CHARACTERS = 4_000
 BINS = 8
 MOST_LEVELS = 30
-Floats = NDArray[np.float64]
 Encode = Callable[[Case, pl.DataFrame], Matrix]
 
 
@@ -118,7 +116,7 @@ def _keys(case: Case, held: Vectors) -> list[str]:
     return [*([text] if text is not None else []), *plain]
 
 
-def _equal(one: Matrix, other: Matrix) -> NDArray[np.bool_]:
+def _equal(one: Matrix, other: Matrix) -> Mask:
     apart = norms(np.asarray(one - other, np.float32))
     return np.asarray(apart <= CLOSE * np.maximum(norms(one), norms(other)) + 1e-12)
 
@@ -193,7 +191,7 @@ def _slopes(found: EncoderAgreement) -> str:
     return say.percent(max(*found.across, 0.0), 0)
 
 
-def _thin(held: Vectors) -> tuple[list[embedding_columns.Ints], tuple[Matrix, Matrix]]:
+def _thin(held: Vectors) -> tuple[list[Ints], tuple[Matrix, Matrix]]:
     """Evenly spread rows of both windows: their positions in the samples, and their vectors."""
     kept = [np.unique(np.linspace(0, len(x) - 1, min(len(x), MOST_ASKED)).round().astype(np.int64)) for x in held.x]
     rows = [at[k] for at, k in zip(held.rows, kept, strict=True)]
@@ -213,7 +211,7 @@ def _rotation_of(found: EncoderAgreement, anchors: Any, held: Vectors, new: Matr
     return rotation if strangers(held.x[0], back) <= 1 - GOOD else None
 
 
-def _edges(x: Floats, categorical: NDArray[np.bool_]) -> list[Floats | None]:
+def _edges(x: Floats, categorical: Mask) -> list[Floats | None]:
     found: list[Floats | None] = []
     for k in range(x.shape[1]):
         known = x[np.isfinite(x[:, k]), k]

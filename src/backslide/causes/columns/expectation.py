@@ -14,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backslide.case import Case
-from backslide.causes.columns.edit import Mask
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.design_matrix import Design, make_design
 from backslide.engine.columns.pair import MISSING, Pair, to_words
 from backslide.playbook.clock import time_columns
 from backslide.playbook.concept.screen import left_by_screen
+from backslide.stats.arrays import Floats, Ints, Mask
 from backslide.stats.drift.boosting import classify, regress
-from backslide.stats.metrics.metric import Floats
 from backslide.stats.sorted_search import search_sorted
 
 LEARN = 0.6
@@ -57,7 +56,7 @@ class ColumnExpectation:
     reference_foretold: NDArray[np.object_] | Floats
     foretold: NDArray[np.object_] | Floats
     """The most likely value of each row (n_ref,) and (n_cur,); of the reference on held-out rows alone."""
-    other: NDArray[np.int64]
+    other: Ints
     """For each held-out reference row another one of them, at random (n_ref,); the others stand for themselves."""
     elsewhere: Mask
     """Held-out reference rows that would not fit if they had the value of that other row (n_ref,)."""
@@ -88,7 +87,7 @@ class ColumnExpectation:
         return self.excess / float(np.sqrt(max(variance, 1e-12)))
 
 
-def _variance_of_share(hits: Mask, days: NDArray[np.int64] | None) -> float:
+def _variance_of_share(hits: Mask, days: Ints | None) -> float:
     """Squared standard error of a share: of rows, or between days where that is more (ratio estimator; Cochran 1977, 6.3)."""
     share = (hits.sum() + 1) / (len(hits) + 2)
     of_rows = float(share * (1 - share) / len(hits))
@@ -179,7 +178,7 @@ def _numbers(
     pair: Pair,
     x: tuple[Floats, Floats],
     categorical: Mask,
-    rows: NDArray[np.int64],
+    rows: Ints,
     held_out: Mask,
     rng: np.random.Generator,
 ) -> ColumnExpectation:
@@ -216,7 +215,7 @@ def _numbers(
     )
 
 
-def _other_rows(held_out: Mask, rng: np.random.Generator) -> NDArray[np.int64]:
+def _other_rows(held_out: Mask, rng: np.random.Generator) -> Ints:
     """A held-out row for each of them, in random order; other rows stand for themselves (n_ref,)."""
     other, rows = np.arange(len(held_out)), np.flatnonzero(held_out)
     other[rows] = rng.permutation(rows)
@@ -246,7 +245,7 @@ def _levels(
     pair: Pair,
     x: tuple[Floats, Floats],
     categorical: Mask,
-    rows: NDArray[np.int64],
+    rows: Ints,
     held_out: Mask,
     rng: np.random.Generator,
 ) -> ColumnExpectation | None:
@@ -290,6 +289,6 @@ def _own_chance(texts: NDArray[np.str_], chances: Floats, place: dict[str, int],
     return np.where(code >= 0, chance, np.where(np.isin(texts, list(rare)) if rare else False, 1.0, 0.0))
 
 
-def _draw(chances: Floats, rng: np.random.Generator) -> NDArray[np.int64]:
+def _draw(chances: Floats, rng: np.random.Generator) -> Ints:
     drawn = (rng.random((len(chances), 1)) > np.cumsum(chances, axis=1)).sum(axis=1)
     return np.asarray(np.minimum(drawn, chances.shape[1] - 1))

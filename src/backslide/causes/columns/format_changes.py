@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from backslide.causes.columns.formats import READABLE, NativeValues, NumberText, TruthText, Writing, writings
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.kinds import ColumnKind, kind_of
 from backslide.engine.columns.pair import Pair, to_numbers
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Mask
 from backslide.stats.two_sample import ks, ks_limit
 
 SAME = 0.1
@@ -59,7 +58,7 @@ def _closest(before: list[Writing], after: list[Writing], pair: Pair) -> FormatC
 
 
 @once
-def find_partial_format_change(pair: Pair) -> tuple[FormatChange, NDArray[np.bool_]] | None:
+def find_partial_format_change(pair: Pair) -> tuple[FormatChange, Mask] | None:
     """How a column of numbers, truth values or dates was written, how some of its values are written now, and which rows (n_cur,)
     hold those; None where none do. The other rows are written as before, as text."""
     if kind_of(pair.reference.dtype) != ColumnKind.NUMERIC or pair.current.dtype != pl.String:

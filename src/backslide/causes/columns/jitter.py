@@ -12,7 +12,7 @@ import numpy as np
 
 from backslide.case import Case, Side
 from backslide.engine.columns.pair import Pair
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 
 LEAST_ROWS = 200
 SMOOTH = 0.5

@@ -18,7 +18,7 @@ from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import MISSING, Pair
 from backslide.playbook.clock import time_columns
 from backslide.playbook.concept.screen import left_by_screen
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 from backslide.stats.sorted_search import search_sorted
 
 Rows = NDArray[np.int64]

@@ -21,7 +21,7 @@ from backslide.causes.columns.resolution import (
 )
 from backslide.contracts import say
 from backslide.engine.columns.pair import Pair
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 from backslide.stats.two_sample import distinct_of_sorted, ks, ks_limit
 
 MIN_ROWS = 200

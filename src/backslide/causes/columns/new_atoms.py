@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from backslide.causes.columns.edit import Mask
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import Pair
+from backslide.stats.arrays import Mask
 
 SHARE, BEFORE = 0.002, 0.1
 """Share of the current rows with one value from which on they gather at it, and part of that share it may have had before."""

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from backslide.case import Case
-from backslide.causes.columns.edit import Mask
 from backslide.causes.columns.lags import (
     DAY,
     MOST_DAYS,
@@ -31,7 +30,7 @@ from backslide.causes.columns.lags import (
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import Pair
 from backslide.playbook.clock import time_columns
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Mask
 
 LEAST_ROWS_LATE = 4
 """Rows by which a column is late from which on so many agreeing values say something."""

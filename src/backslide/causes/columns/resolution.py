@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backslide.contracts import say
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Mask
 from backslide.stats.sorted_search import search_sorted
 from backslide.stats.two_sample import distinct_of_sorted, ks
 
@@ -79,7 +78,7 @@ def _to_levels(values: Floats, levels: Floats, how: str) -> Floats:
     return np.where(np.isfinite(values), chosen, values)
 
 
-def is_on_step(values: Floats, step: float | Floats) -> NDArray[np.bool_]:
+def is_on_step(values: Floats, step: float | Floats) -> Mask:
     """Which values (n,) are whole multiples of ``step``; of several steps, values (n, 1) and steps (m,) give (n, m)."""
     steps = values / step
     return np.asarray(np.abs(steps - np.round(steps)) <= np.maximum(EXACT, 1e-12 * np.abs(steps)))
@@ -166,7 +165,7 @@ def levels_of(ref: Floats) -> Floats | None:
     return distinct if 3 <= len(distinct) <= min(MOST_LEVELS, len(ref) / 3) else None
 
 
-def on_levels(values: Floats, levels: Floats) -> NDArray[np.bool_]:
+def on_levels(values: Floats, levels: Floats) -> Mask:
     """Which values (n,) are among the sorted ``levels``."""
     place = search_sorted(levels, values)
     with np.errstate(invalid="ignore"):

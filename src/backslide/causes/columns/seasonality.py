@@ -6,7 +6,7 @@ import numpy as np
 
 from backslide.case import Case
 from backslide.engine.columns.pair import MISSING, Pair, to_words
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 
 PURE = 0.95
 """Share of a day's rows with the day's own most frequent value, from which a column says the day rather than the row."""

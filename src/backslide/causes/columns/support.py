@@ -9,11 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 from backslide.case import Case
-from backslide.causes.columns.edit import Mask
 from backslide.causes.columns.expectation import ColumnExpectation, expectation, partners
 from backslide.engine.columns.cache import once
+from backslide.stats.arrays import Floats, Mask
 from backslide.stats.drift.boosting import classify
-from backslide.stats.metrics.metric import Floats
 
 ALIKE = 0.2
 """Chance of the other window, from the columns beside, from which on it holds rows that are alike."""

@@ -21,7 +21,7 @@ from backslide.causes.columns.association import distance, noise, usable
 from backslide.causes.columns.text_corruption import START
 from backslide.engine.columns.pair import Pair, to_texts
 from backslide.playbook.clock import time_columns
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 
 ROWS = 2_000
 """Texts of a window that are read."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from backslide.case import Case, Side
 from backslide.causes.columns.expectation import expectation
@@ -15,7 +14,7 @@ from backslide.engine.columns.cache import once
 from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.columns.pair import Pair, to_numbers
 from backslide.playbook.clock import time_columns
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Mask
 
 AGREE = 0.9
 """Share of the rows that must stand at one offset from the clock, in each window."""
@@ -198,7 +197,7 @@ def _turn(steps: int, first: int, period: int) -> ClockShift | None:
     return None if by == 0 else ClockShift(float(by), _cycle_words(by, period), first, period, exact)
 
 
-def turn_of_part(case: Case, pair: Pair) -> tuple[ClockShift, NDArray[np.bool_]] | None:
+def turn_of_part(case: Case, pair: Pair) -> tuple[ClockShift, Mask] | None:
     """The shift of an hour or weekday on a part of the current rows, read row by row against their clock, with these rows
     (n_cur,); None where no part was shifted, or all rows were."""
     clocks, circle = [side.seconds for side in case.sides], _circle(pair) if pair.numeric else None

@@ -9,13 +9,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
+from backslide.stats.arrays import Mask
 from backslide.stats.change.effect import Effect, nothing
 
 
@@ -35,14 +35,14 @@ class Hypothesis:
     """Whether the signature is specific enough to be named without a price; else a repair must bring points back."""
     reversible: bool
     """Whether the repair restores the values, rather than guessing them from the other columns."""
-    rows: NDArray[np.bool_]
+    rows: Mask
     """Rows of the current sample that it touches (n_cur,)."""
     params: dict[str, Any] = field(default_factory=dict)
     mechanism: str = ""
     """Hypotheses of one kind with the same mechanism are one cause over several columns."""
     segment: str | None = None
     """Expression over columns that marks the rows concerned, where something does."""
-    where: NDArray[np.bool_] | None = None
+    where: Mask | None = None
     """Rows of the current sample that the expression selects (n_cur,)."""
     near: bool = False
     """Whether the repair, though it guesses, comes nearer to what was lost than the same loss on other rows tells."""
@@ -107,7 +107,7 @@ class Signature(Remedy):
         pair: Pair,
         seen: str,
         undo: str,
-        rows: NDArray[np.bool_] | None = None,
+        rows: Mask | None = None,
         *,
         exact: bool = True,
         mechanism: str = "",
@@ -186,7 +186,7 @@ class Fault:
         return all(h.reversible for h in self.hypotheses)
 
     @property
-    def rows(self) -> NDArray[np.bool_]:
+    def rows(self) -> Mask:
         """Rows of the current sample touched by any of them."""
         return np.asarray(np.logical_or.reduce([h.rows for h in self.hypotheses]))
 

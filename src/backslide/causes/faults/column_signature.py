@@ -14,6 +14,7 @@ from backslide.causes.columns import edit
 from backslide.causes.faults.base import Hypothesis, Remedy, Signature
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair
+from backslide.stats.arrays import Mask
 
 
 class ColumnSignature(Signature):
@@ -65,6 +66,6 @@ class LostValues(ColumnSignature):
         rows = edit.likely_rows(case, hypothesis.rows, hypothesis.features, hypothesis.params.get("rate", 1.0))
         return self.lose(frame, column, rows, hypothesis)
 
-    def lose(self, frame: pl.DataFrame, column: str, rows: edit.Mask, hypothesis: Hypothesis) -> pl.DataFrame:
+    def lose(self, frame: pl.DataFrame, column: str, rows: Mask, hypothesis: Hypothesis) -> pl.DataFrame:
         """``frame`` with the values of ``column`` lost on ``rows``: one value in place of all, unless it is another loss."""
         return edit.constant(frame, column, hypothesis.params["value"], rows)

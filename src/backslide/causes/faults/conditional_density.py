@@ -8,8 +8,8 @@ from backslide.case import Case
 from backslide.causes.columns import edit
 from backslide.engine.columns.design_matrix import make_design
 from backslide.engine.columns.pair import Pair
+from backslide.stats.arrays import Floats
 from backslide.stats.drift.boosting import regress
-from backslide.stats.metrics.metric import Floats
 
 DENSITY_BINS = 60
 

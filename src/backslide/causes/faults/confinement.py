@@ -8,10 +8,11 @@ import numpy as np
 
 from backslide.case import Case
 from backslide.causes.faults.base import Hypothesis
-from backslide.causes.faults.markers import MarkerLevels, Mask, levels_of_columns, marker_of, selects_its_rows
+from backslide.causes.faults.markers import MarkerLevels, levels_of_columns, marker_of, selects_its_rows
 from backslide.causes.faults.mixtures import UNMARKED
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import to_words
+from backslide.stats.arrays import Mask
 
 LEAST = 30
 """Rows that the fault hits, and of each level that is hit."""

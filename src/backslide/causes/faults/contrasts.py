@@ -12,15 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from backslide.case import Case
-from backslide.causes.faults.markers import (
-    Codes,
-    Marker,
-    MarkerLevels,
-    Mask,
-    levels_of_columns,
-    marker_of,
-    selects_its_rows,
-)
+from backslide.causes.faults.markers import Codes, Marker, MarkerLevels, levels_of_columns, marker_of, selects_its_rows
 from backslide.causes.faults.subset_rules import (
     BINS,
     MAX_SHARE,
@@ -36,7 +28,7 @@ from backslide.causes.faults.subset_rules import (
 )
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import MISSING, Pair
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Mask
 from backslide.stats.shift.doubly_robust import bins_of
 
 ALIKE, MOSTLY = 0.1, 0.7

@@ -10,13 +10,11 @@ from typing import Literal
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from backslide.causes.columns import edit
 from backslide.contracts.cause import CauseKind
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Mask
 
-Mask = NDArray[np.bool_]
 Damage = Callable[[pl.DataFrame, np.random.Generator], pl.DataFrame]
 """Rows in, the same rows damaged out."""
 Shape = Literal["normal", "laplace", "uniform"]

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.engine.columns import names
@@ -16,10 +15,10 @@ from backslide.engine.columns.pair import MISSING, Pair, codes_in
 from backslide.engine.columns.segments import between, holds, literal, quoted, readable
 from backslide.engine.roles.logged_inputs import input_columns
 from backslide.playbook.concept.screen import VERY_WIDE, left_by_screen
+from backslide.stats.arrays import Ints, Mask
 from backslide.stats.change import affected_period
 
-Mask = NDArray[np.bool_]
-Codes = NDArray[np.int64]
+Codes = Ints
 
 MAX_LEVELS = 60
 """Levels up to which a column is read as a mark."""

@@ -13,7 +13,6 @@ from itertools import combinations
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.causes.columns import edit
@@ -30,10 +29,8 @@ from backslide.causes.faults.value_maps import find_value_map
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Mask
 from backslide.stats.two_sample import KS_LIMIT_1_PERCENT, distinct_of_sorted, ks, ks_limit, ks_p_value
-
-Mask = NDArray[np.bool_]
 
 MIN_MOVED = 0.03
 """Distance that the column must have moved over all rows."""

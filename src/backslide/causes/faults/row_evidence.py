@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from backslide.case import Case
 from backslide.causes.columns import edit
 from backslide.causes.columns.conversions import CONVERSIONS
-from backslide.causes.columns.edit import Mask
 from backslide.causes.columns.expectation import ColumnExpectation
 from backslide.causes.columns.resolution import levels_of, on_levels
 from backslide.causes.faults.base import Hypothesis, Remedy
@@ -28,7 +27,7 @@ from backslide.causes.faults.signatures.default_value import DefaultValue
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Mask
 
 LEAST_ROWS = 40
 """Rows that do not fit from which on they are read one by one."""

@@ -14,13 +14,12 @@ import polars as pl
 
 from backslide.case import Case
 from backslide.causes.columns import edit
-from backslide.causes.columns.edit import Mask
 from backslide.causes.columns.expectation import ColumnExpectation, expectation, rank_among
 from backslide.causes.columns.lags import mean_and_error
 from backslide.causes.faults.base import Hypothesis, evidence_of
 from backslide.causes.faults.signatures.swapped_columns import SwappedColumns
 from backslide.contracts import say
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Mask
 
 BETTER = 0.75
 """Share of the rows concerned that must fit better exchanged, and of the others that must not."""

@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.causes.columns import edit
-from backslide.causes.columns.edit import Mask
 from backslide.causes.columns.expectation import ColumnExpectation
 from backslide.causes.faults.base import Hypothesis, Remedy, evidence_of
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair, to_words
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Mask
 from backslide.stats.sorted_search import search_sorted
 
 LEAST_ROWS = 60

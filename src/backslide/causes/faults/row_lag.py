@@ -29,7 +29,7 @@ from backslide.causes.pricing.counterfactual import PricingBench, price
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns import names
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 
 Mask = NDArray[np.bool_]
 

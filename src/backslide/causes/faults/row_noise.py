@@ -10,15 +10,14 @@ import numpy as np
 from scipy import stats
 
 from backslide.case import Case
-from backslide.causes.columns.edit import Mask
 from backslide.causes.columns.expectation import USUAL, ColumnExpectation
 from backslide.causes.faults.base import Hypothesis
 from backslide.causes.faults.signatures.added_noise import AddedNoise
 from backslide.contracts import say
 from backslide.engine.columns.design_matrix import make_design
 from backslide.playbook.clock import time_columns
+from backslide.stats.arrays import Floats, Mask
 from backslide.stats.drift.boosting import regress
-from backslide.stats.metrics.metric import Floats
 
 LEAST_ROWS = 100
 WIDER = 1.6

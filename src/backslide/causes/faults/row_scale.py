@@ -16,14 +16,13 @@ from scipy import stats
 
 from backslide.case import Case
 from backslide.causes.columns import edit
-from backslide.causes.columns.edit import Mask
 from backslide.causes.columns.expectation import ColumnExpectation, rank_among
 from backslide.causes.columns.remainder import SEASONS
 from backslide.causes.faults.base import Hypothesis, Remedy
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Mask
 from backslide.stats.two_sample import ks_limit
 
 LEAST_SHARE = 0.2

@@ -15,20 +15,12 @@ import numpy as np
 from backslide.case import Case
 from backslide.causes.columns.broken_associations import Ties, tie_products, untied
 from backslide.causes.columns.new_atoms import new_atoms
-from backslide.causes.faults.markers import (
-    Codes,
-    Marker,
-    MarkerLevels,
-    Mask,
-    levels_of_columns,
-    marker_of,
-    selects_its_rows,
-)
+from backslide.causes.faults.markers import Codes, Marker, MarkerLevels, levels_of_columns, marker_of, selects_its_rows
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import MISSING, Pair
 from backslide.playbook.clock import time_columns
+from backslide.stats.arrays import Floats, Mask
 from backslide.stats.change import affected_period
-from backslide.stats.metrics.metric import Floats
 from backslide.stats.shift.doubly_robust import bins_of
 
 MIN_ROWS = 100

@@ -20,6 +20,7 @@ from backslide.causes.faults.subset_rules import MIN_ROWS, find_markers
 from backslide.contracts.cause import CauseKind
 from backslide.contracts.containment import let_through
 from backslide.engine.columns.pair import Pair
+from backslide.stats.arrays import Mask
 from backslide.stats.two_sample import ks, ks_limit
 
 TAINTS = 0.3
@@ -50,7 +51,7 @@ class _PartialRemedy(Remedy):
         broken = self.inner.signature.inject(part, self.inner, frame.filter(pl.Series(rows)))
         return _write_rows(frame, broken, self.inner.features, rows)
 
-    def _reference_rows(self, case: Case) -> edit.Mask:
+    def _reference_rows(self, case: Case) -> Mask:
         own, share = self.marker.reference, self.marker.share
         low, high = SIMILAR
         if own.sum() >= MIN_ROWS and low <= own.mean() / share <= high:
@@ -59,7 +60,7 @@ class _PartialRemedy(Remedy):
         return np.asarray(rng.random(case.reference.sample.height) < share)
 
 
-def _write_rows(frame: pl.DataFrame, changed: pl.DataFrame, features: tuple[str, ...], rows: edit.Mask) -> pl.DataFrame:
+def _write_rows(frame: pl.DataFrame, changed: pl.DataFrame, features: tuple[str, ...], rows: Mask) -> pl.DataFrame:
     for feature in features:
         frame = _read_as_numbers(frame, changed, feature, rows)
         values = np.full(frame.height, None, object)
@@ -68,7 +69,7 @@ def _write_rows(frame: pl.DataFrame, changed: pl.DataFrame, features: tuple[str,
     return frame
 
 
-def _read_as_numbers(frame: pl.DataFrame, changed: pl.DataFrame, feature: str, rows: edit.Mask) -> pl.DataFrame:
+def _read_as_numbers(frame: pl.DataFrame, changed: pl.DataFrame, feature: str, rows: Mask) -> pl.DataFrame:
     """A text column whose marked rows became numbers becomes a column of numbers, if its other rows read as such."""
     old, new = frame[feature], changed[feature]
     if old.dtype != pl.String or not new.dtype.is_numeric():

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from backslide.case import Case, Outcomes, Side
 from backslide.causes.columns.association import distance, usable
@@ -29,7 +28,8 @@ from backslide.causes.pricing.counterfactual import PricingBench, price
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair, to_texts
 from backslide.playbook.clock import time_columns
-from backslide.stats.metrics.metric import METRICS, Floats
+from backslide.stats.arrays import Floats, Ints
+from backslide.stats.metrics.metric import METRICS
 
 MOST_SCREENED, SCREENED_ROWS = 60, 500
 """Columns and rows that are asked first whether any column tells less."""
@@ -181,7 +181,7 @@ def _tells_somewhere(case: Case, one: _Worth) -> bool:
     return False
 
 
-def _parts(case: Case, column: str) -> Iterator[tuple[NDArray[np.int64], int]]:
+def _parts(case: Case, column: str) -> Iterator[tuple[Ints, int]]:
     """Level of every current row (n_cur,) by each column but ``column``: of categories, days and context, and quarters of
     numbers."""
     for levels in levels_of_columns(case):
@@ -218,7 +218,7 @@ def _worths(bench: PricingBench) -> list[_Worth]:
     return [_Worth(name, *parts) for name, *parts in zip(asked, *rises, strict=True)]
 
 
-def _rises(bench: PricingBench, side: Side, columns: Sequence[str], at: NDArray[np.int64]) -> Floats:
+def _rises(bench: PricingBench, side: Side, columns: Sequence[str], at: Ints) -> Floats:
     """By how much the loss of the rows ``at`` rises when they exchange their values of a column (columns, len(at))."""
     rows, n = side.sample[at], len(at)
     order = _in_time(side, at)
@@ -231,12 +231,12 @@ def _rises(bench: PricingBench, side: Side, columns: Sequence[str], at: NDArray[
     return np.asarray(np.array(other) - own)
 
 
-def _in_time(side: Side, at: NDArray[np.int64]) -> NDArray[np.int64]:
+def _in_time(side: Side, at: Ints) -> Ints:
     """The places of the rows ``at`` in order of time (len(at),); as they stand where there are no times."""
     return np.arange(len(at)) if side.seconds is None else np.argsort(side.seconds[at], kind="stable")
 
 
-def _exchanged(places: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+def _exchanged(places: Ints, rng: np.random.Generator) -> Ints:
     """For every row one of those beside it in time (n,), as values of an hour, or of the same hour of another day, may still tell
     what sort of hour it is; ``places`` are the rows in order of time."""
     stretch = np.arange(len(places)) // ROWS_BESIDE

@@ -21,7 +21,6 @@ import polars as pl
 
 from backslide.case import Case
 from backslide.causes.columns import edit
-from backslide.causes.columns.edit import Mask
 from backslide.causes.columns.remainder import is_explained
 from backslide.causes.columns.resolution import ks_of_rounded
 from backslide.causes.faults.base import Hypothesis, Remedy
@@ -29,7 +28,7 @@ from backslide.causes.faults.conditional_density import ConditionalDensity
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Mask
 from backslide.stats.two_sample import ks_limit
 
 BEYOND, LEFT = 0.03, 0.05

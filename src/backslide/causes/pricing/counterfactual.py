@@ -14,15 +14,15 @@ from functools import cached_property
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from backslide.case import Case, Outcomes, Side
 from backslide.causes.faults.base import Fault
 from backslide.causes.pricing.foretold_outcomes import foretold_effect
 from backslide.models.model import Model
+from backslide.stats.arrays import Floats, Ints, Mask
 from backslide.stats.change.bootstrap import Resampler
 from backslide.stats.change.effect import Effect
-from backslide.stats.metrics.metric import METRICS, Floats, Metric
+from backslide.stats.metrics.metric import METRICS, Metric
 
 UNSERVED = 5.0
 UNSERVED_FLOOR = 1e-3
@@ -53,7 +53,7 @@ class PricingBench:
         self.target = target
         self.model = model
 
-    def rows(self, side: Side) -> NDArray[np.int64]:
+    def rows(self, side: Side) -> Ints:
         """Sampled rows with both label and prediction."""
         return self.case.labelled_rows(side)
 
@@ -215,7 +215,7 @@ def price(bench: PricingBench, fault: Fault, others: Sequence[Fault] = ()) -> Fa
     )
 
 
-def _stand_in_fails(bench: PricingBench, before: Outcomes, rows: NDArray[np.bool_]) -> bool:
+def _stand_in_fails(bench: PricingBench, before: Outcomes, rows: Mask) -> bool:
     """Whether a stand-in answers the broken rows otherwise than they were served: it knows nothing of values that no reference
     row held, and a tree in place of a line does not even go on in their direction."""
     return not bench.artefact and distance(before, bench.case.current.outcomes, rows) > FAILS * bench.usual_distance
@@ -259,7 +259,7 @@ def _by_harm(bench: PricingBench, fault: Fault) -> tuple[str, ...]:
     return tuple(dict.fromkeys(f for i in order for f in alone[int(i)].features))
 
 
-def _explains_served(bench: PricingBench, before: Outcomes, repaired: Outcomes, rows: NDArray[np.bool_]) -> bool:
+def _explains_served(bench: PricingBench, before: Outcomes, repaired: Outcomes, rows: Mask) -> bool:
     """Whether what was served on ``rows`` follows the repaired values and not the ones before the repair."""
     served = bench.case.current.outcomes
     as_logged, as_repaired = (distance(o, served, rows) for o in (before, repaired))
@@ -283,7 +283,7 @@ HURT_Z = 3.0
 """Standard errors by which rows must be served worse than the reference before a lost value is no mere gap in the log."""
 
 
-def _served_worse(bench: PricingBench, rows: NDArray[np.bool_]) -> bool:
+def _served_worse(bench: PricingBench, rows: Mask) -> bool:
     """Whether the rows that lost their values were served with more errors than the reference; False without labels."""
     hit = bench.rows(bench.case.current)
     hit = hit[rows[hit]]
@@ -304,7 +304,7 @@ def _errors(outcomes: Outcomes) -> Floats:
     return np.asarray(outcomes.labels != outcomes.predictions, dtype=np.float64)
 
 
-def _where(rows: NDArray[np.bool_], one: Outcomes, other: Outcomes) -> Outcomes:
+def _where(rows: Mask, one: Outcomes, other: Outcomes) -> Outcomes:
     """Outcomes of ``one`` on ``rows`` and of ``other`` elsewhere."""
     scores = None
     if one.scores is not None and other.scores is not None:
@@ -312,7 +312,7 @@ def _where(rows: NDArray[np.bool_], one: Outcomes, other: Outcomes) -> Outcomes:
     return Outcomes(other.labels, np.where(rows, one.predictions, other.predictions), scores)
 
 
-def distance(one: Outcomes, other: Outcomes, rows: NDArray[np.bool_]) -> float:
+def distance(one: Outcomes, other: Outcomes, rows: Mask) -> float:
     """Mean distance of two answers to the same rows: of scores, of numbers, or the share of other classes."""
     if one.scores is not None and other.scores is not None:
         apart = np.abs(one.scores[rows] - other.scores[rows])

@@ -12,12 +12,12 @@ it.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backslide.case import Case, Outcomes
+from backslide.stats.arrays import Floats, Ints
 from backslide.stats.change.bootstrap import Resampler
 from backslide.stats.change.effect import Effect
-from backslide.stats.metrics.metric import Floats, Metric
+from backslide.stats.metrics.metric import Metric
 from backslide.stats.shift.doubly_robust import MAX_CLASSES, count_expectations
 
 CLIP = 1e-4
@@ -76,7 +76,7 @@ def _logs(scores: Floats) -> Floats:
     return np.asarray(logs - logs.mean(axis=1, keepdims=True))
 
 
-def class_chances(terms: Floats, labels: NDArray[np.int64], rows: NDArray[np.int64], k: int) -> Floats:
+def class_chances(terms: Floats, labels: Ints, rows: Ints, k: int) -> Floats:
     """Chance of each class of every row (n, K) by what ``rows``, which hold every class, teach of the ``terms`` (n, t)."""
     from sklearn.linear_model import LogisticRegression
 
@@ -84,7 +84,7 @@ def class_chances(terms: Floats, labels: NDArray[np.int64], rows: NDArray[np.int
     return np.asarray(model.predict_proba(terms))
 
 
-def _draws(case: Case, count: int) -> list[NDArray[np.int64]]:
+def _draws(case: Case, count: int) -> list[Ints]:
     """Rows to learn from: some of all, and then as many with replacement."""
     rng = case.rng("rows that foretell")
     some = np.sort(rng.permutation(count)[:LEARNED])

@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backslide.engine.columns.design_matrix import Design
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Mask
 
 LINEAR = 0.999
 """Share of every answer's variance on held-out rows that the form must explain: a model that only looks linear falls short."""
@@ -38,7 +37,7 @@ class LinearForm:
     weights: Floats
     """(1 + terms, answers)."""
 
-    def unknown(self, x: Floats, reference: Floats) -> NDArray[np.bool_]:
+    def unknown(self, x: Floats, reference: Floats) -> Mask:
         """Rows (n,) of which the reference rows (m, p) tell nothing: a level or a missing value that they never held, or a move
         along which they never varied, as of two columns that always agreed."""
         learned = _terms(reference, self.centre, self.scale, self.levels)
@@ -57,7 +56,7 @@ class LinearForm:
         return np.asarray(answers[:, 0] if answers.shape[1] == 1 else answers)
 
 
-def fit_linear_form(x: Floats, y: Floats, design: Design, train: NDArray[np.bool_]) -> LinearForm | None:
+def fit_linear_form(x: Floats, y: Floats, design: Design, train: Mask) -> LinearForm | None:
     """The form of ``y`` (n, answers) on ``x`` (n, p), learned on ``train`` (n,); None where it falls short of the other rows.
 
     Rows with an unknown answer (NaN) take no part.

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -26,8 +25,8 @@ from backslide.engine.columns.design_matrix import Design, make_design
 from backslide.engine.roles.problem import Problem
 from backslide.models.answer import Reply
 from backslide.models.model import Model, ModelAnswer
+from backslide.stats.arrays import Floats, Mask
 from backslide.stats.drift.boosting import classify, fit_on_asinh, regress
-from backslide.stats.metrics.metric import Floats
 
 MIN_FIDELITY = 0.85
 """Held-out agreement of predicted classes (R^2 for regression) under which the stand-in is not used."""
@@ -46,7 +45,7 @@ class Surrogate(Model):
         design: Design | TextDesign,
         fitted: list[Any],
         problem: Problem,
-        held_out: NDArray[np.bool_] | None = None,
+        held_out: Mask | None = None,
     ) -> None:
         super().__init__("stand-in", _no_frames, design.columns, problem.classes or None)
         self.design = design
@@ -88,9 +87,9 @@ class _Sample:
     """What a stand-in learns on the reference, and on which rows."""
 
     y: Floats
-    train: NDArray[np.bool_]
-    test: NDArray[np.bool_]
-    held: NDArray[np.bool_]
+    train: Mask
+    test: Mask
+    held: Mask
 
     @property
     def enough(self) -> bool:
@@ -191,7 +190,7 @@ def _by_scores(y: Floats, problem: Problem) -> bool:
     return y.shape[1] > 1 or bool((y != np.round(y)).any()) or not problem.classification
 
 
-def _linear(x: Floats, y: Floats, design: Design, train: NDArray[np.bool_], problem: Problem) -> LinearForm | None:
+def _linear(x: Floats, y: Floats, design: Design, train: Mask, problem: Problem) -> LinearForm | None:
     """The answers as a linear form: numbers, or log odds against the mean log score; scores at the limits are no help."""
     if not problem.classification:
         return fit_linear_form(x, y, design, train)

@@ -15,7 +15,7 @@ from sklearn.linear_model import Ridge
 from backslide.case import Case
 from backslide.engine.columns.design_matrix import Design, make_design
 from backslide.engine.columns.pair import to_texts
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 
 MOST_WORDS = 20_000
 DIRECTIONS = 30

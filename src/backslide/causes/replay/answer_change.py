@@ -10,16 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backslide.case import Case, Outcomes, decide
 from backslide.contracts import say
 from backslide.engine.columns import names
 from backslide.engine.roles.problem import Problem
 from backslide.playbook.shadow.replay import AGREE, ReplayResult
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Ints, Mask
 
-Mask = NDArray[np.bool_]
 Alter = Callable[[Floats], Floats]
 """Answers (n, k) to answers: scores by class, or one column of numbers or class codes."""
 
@@ -355,7 +353,7 @@ def _lags() -> list[int]:
     return [lag for k in range(1, ROWS_AWAY + 1) for lag in (k, -k)]
 
 
-def _sequences(answers: Answers) -> list[tuple[str, NDArray[np.int64]]]:
+def _sequences(answers: Answers) -> list[tuple[str, Ints]]:
     """Orders in which rows may be counted, each with the place of every sampled row (n_cur,), -1 where it has none."""
     side, n = answers.case.current, len(answers.altered)
     if not side.complete:
@@ -374,7 +372,7 @@ def _sequences(answers: Answers) -> list[tuple[str, NDArray[np.int64]]]:
     return orders
 
 
-def _agreement(answers: Answers, place: NDArray[np.int64], lag: int) -> tuple[float, int]:
+def _agreement(answers: Answers, place: Ints, lag: int) -> tuple[float, int]:
     """Share of the rows that differ and hold the answer of the row ``lag`` places before; 0 where too few have one."""
     order = np.argsort(place, kind="stable")
     rows = np.flatnonzero(answers.altered & (place >= 0))

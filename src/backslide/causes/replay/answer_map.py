@@ -12,10 +12,10 @@ from collections.abc import Callable
 import numpy as np
 
 from backslide.case import Case
-from backslide.causes.replay.answer_change import AnswerChange, Answers, Mask, values
+from backslide.causes.replay.answer_change import AnswerChange, Answers, values
 from backslide.contracts import say
 from backslide.playbook.shadow.replay import AGREE, ReplayResult
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Mask
 
 MIN_ROWS = 60
 """Rows that differ from which a line is fitted to half of them."""

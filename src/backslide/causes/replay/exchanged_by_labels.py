@@ -18,7 +18,7 @@ from backslide.case import Case, Outcomes
 from backslide.causes.replay.answer_change import AnswerChange
 from backslide.contracts import say
 from backslide.contracts.cause import Confidence
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Ints
 
 LEAST_CLASSES = 3
 """With two, answers that are mostly wrong are the other one for many a reason."""
@@ -63,7 +63,7 @@ def find_exchanged_by_labels(case: Case) -> ExchangedClasses | None:
     return ExchangedClasses(_change(case, to, moved, sure=own), Confidence.SUPPORTED if own else Confidence.SUSPECTED)
 
 
-def _places(now: Outcomes, k: int) -> NDArray[np.int64]:
+def _places(now: Outcomes, k: int) -> Ints:
     """The class that each answered class stands for, so that most answers agree with their labels (k,)."""
     table = np.bincount(now.predictions.astype(int) * k + now.labels.astype(int), minlength=k * k).reshape(k, k)
     answered, meant = linear_sum_assignment(-table)
@@ -76,7 +76,7 @@ def _places(now: Outcomes, k: int) -> NDArray[np.int64]:
     return back if len(set(back.tolist())) == k else np.arange(k)
 
 
-def _agrees(before: Outcomes, now: Outcomes, to: NDArray[np.int64], moved: NDArray[np.int64]) -> bool:
+def _agrees(before: Outcomes, now: Outcomes, to: Ints, moved: Ints) -> bool:
     """Whether rows of the classes that moved are answered by the other class as well as rightly before, and no longer rightly."""
     was, rows = (np.isin(o.labels, moved) for o in (before, now))
     if was.sum() < LEAST_ROWS:
@@ -104,14 +104,14 @@ def _shares(codes: NDArray[np.generic], k: int) -> Floats:
     return np.bincount(codes.astype(int), minlength=k) / max(len(codes), 1)
 
 
-def _came_exchanged(before: Floats, now: Floats, to: NDArray[np.int64]) -> bool:
+def _came_exchanged(before: Floats, now: Floats, to: Ints) -> bool:
     """Whether proportions are nearer to the former ones once they are exchanged back, of answers or, the other way, of labels."""
     back = np.empty_like(now)
     back[to] = now
     return float(np.abs(back - before).sum()) <= NEARER * float(np.abs(now - before).sum())
 
 
-def _change(case: Case, to: NDArray[np.int64], moved: NDArray[np.int64], *, sure: bool) -> AnswerChange:
+def _change(case: Case, to: Ints, moved: Ints, *, sure: bool) -> AnswerChange:
     served, names = case.current.outcomes, tuple(case.problem.classes[i] for i in moved)
     codes = served.predictions.astype(int)
     predictions = np.where(codes >= 0, to[np.maximum(codes, 0)], codes)

@@ -27,7 +27,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import vstack
 
@@ -37,10 +36,8 @@ from backslide.causes.pricing.text_design import fit_word_form, make_text_design
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.design_matrix import make_design
+from backslide.stats.arrays import Floats, Ints, Mask
 from backslide.stats.drift.boosting import regress
-from backslide.stats.metrics.metric import Floats
-
-Mask = NDArray[np.bool_]
 
 LEAST_ROWS = 300
 """Answered rows of each window under which no rule is learned."""
@@ -196,7 +193,7 @@ def _stacked(one: Any, other: Any) -> Any:
     return np.vstack([one, other]) if isinstance(one, np.ndarray) else vstack([one, other], format="csr")
 
 
-def _some(case: Case, answers: Floats) -> NDArray[np.int64]:
+def _some(case: Case, answers: Floats) -> Ints:
     known = np.flatnonzero(np.isfinite(answers))
     if len(known) <= MOST_ROWS:
         return known

@@ -17,7 +17,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backslide.case import Case, Outcomes
 from backslide.causes.faults.base import Fault
@@ -38,6 +37,7 @@ from backslide.contracts import say
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.containment import noted
 from backslide.playbook.shadow.replay import Replay, replay, replay_rows
+from backslide.stats.arrays import Mask
 from backslide.stats.change.effect import Effect
 from backslide.stats.metrics.metric import class_metric
 
@@ -65,7 +65,7 @@ class OwnChange:
     """Columns that another preprocessing handed to the model otherwise."""
     segment: str | None = None
     """What marks the rows concerned, where only some are and something does."""
-    rows: NDArray[np.bool_] | None = None
+    rows: Mask | None = None
     """Rows of the current sample concerned (n_cur,), from which it is dated; None where that is not known."""
     confidence: Confidence = Confidence.PROVEN
 

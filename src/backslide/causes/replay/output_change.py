@@ -29,7 +29,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from backslide.case import Case, Outcomes, decide
@@ -43,6 +42,7 @@ from backslide.engine.columns import names
 from backslide.engine.roles.score_direction import direction, put_right
 from backslide.engine.roles.score_scale import AlteredScores
 from backslide.playbook.shadow.replay import replay
+from backslide.stats.arrays import Mask
 
 TURNED = -0.5
 """Rank correlation of served scores with those that the inputs lead to expect from which on they run against each other."""
@@ -79,7 +79,7 @@ def _unit_cause(case: Case, one: AlteredScores, rank: int) -> Cause:
     )
 
 
-def _rows(case: Case, one: AlteredScores) -> NDArray[np.bool_]:
+def _rows(case: Case, one: AlteredScores) -> Mask:
     """Rows of the current sample concerned (n_cur,)."""
     sample = case.current.sample
     if one.every_row or names.CONVERTED not in sample.columns:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from backslide.case import Case
-from backslide.causes.replay.answer_change import MIN_ANSWERS, MIN_MOVED, AnswerChange, Answers, Mask
+from backslide.causes.replay.answer_change import MIN_ANSWERS, MIN_MOVED, AnswerChange, Answers
 from backslide.contracts import say
 from backslide.playbook.shadow.replay import AGREE, ReplayResult
+from backslide.stats.arrays import Mask
 
 DECIMALS = 9
 """To which answers are the same."""

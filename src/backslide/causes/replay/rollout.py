@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import xlogy
 
 from backslide.case import Case
@@ -24,9 +23,7 @@ from backslide.causes.faults.markers import (
 )
 from backslide.engine.columns import names
 from backslide.engine.columns.segments import holds
-from backslide.stats.metrics.metric import Floats
-
-Mask = NDArray[np.bool_]
+from backslide.stats.arrays import Floats, Mask
 
 CLEAN = 0.005
 """Share of rows that may differ where the old model answers."""

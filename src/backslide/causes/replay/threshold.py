@@ -9,14 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backslide.case import Case, Outcomes
 from backslide.causes.faults.markers import describe
 from backslide.engine.window import cut_between
-from backslide.stats.metrics.metric import Floats
-
-Mask = NDArray[np.bool_]
+from backslide.stats.arrays import Floats, Mask
 
 MIN_BETWEEN = 20
 """Rows between both cuts that are decided the new way, and rows beyond the new cut that show where it is."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backslide.case import Case, Outcomes
 from backslide.causes.pricing.counterfactual import PricingBench
@@ -15,6 +14,7 @@ from backslide.engine.columns.segments import literal, quoted
 from backslide.playbook.shadow.arms import Arms, arm_of
 from backslide.playbook.shadow.balance import assignment
 from backslide.playbook.shadow.differences import difference
+from backslide.stats.arrays import Mask
 from backslide.stats.change.effect import Effect
 from backslide.stats.change.metric_change import VERDICT_ALPHA
 
@@ -31,7 +31,7 @@ class WorseVersion:
     """Current outcomes in which the rows of the new version count as not labelled."""
     seen: str
     undo: str
-    rows: NDArray[np.bool_]
+    rows: Mask
     segment: str
 
 
@@ -70,7 +70,7 @@ def find_worse_version(bench: PricingBench) -> WorseVersion | None:
     )
 
 
-def _effect(bench: PricingBench, old: NDArray[np.bool_]) -> Effect:
+def _effect(bench: PricingBench, old: Mask) -> Effect:
     """The target on all current rows less the target on those of the old version."""
     case, target = bench.case, bench.target
     labelled = bench.rows(case.current)
@@ -83,7 +83,7 @@ def _effect(bench: PricingBench, old: NDArray[np.bool_]) -> Effect:
     return one - other
 
 
-def _without(case: Case, new: NDArray[np.bool_]) -> Outcomes:
+def _without(case: Case, new: Mask) -> Outcomes:
     served = case.current.outcomes
     unknown = np.nan if served.labels.dtype.kind == "f" else -1
     return replace(served, labels=np.where(new, unknown, served.labels).astype(served.labels.dtype))

@@ -12,18 +12,18 @@ from datetime import date, datetime, timedelta
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.contracts import say
 from backslide.contracts.cause import Cause
 from backslide.contracts.diagnosis import Onset
 from backslide.engine.columns import names
+from backslide.stats.arrays import Floats, Ints, Mask
 from backslide.stats.change.change_point import ChangePoint, locate, without_weekdays
 from backslide.stats.change.metric_change import Units
-from backslide.stats.metrics.metric import Floats, Metric, gradient
+from backslide.stats.metrics.metric import Metric, gradient
 
-Days = NDArray[np.int64]
+Days = Ints
 
 MIN_DROP = 16.0
 """Squared standard errors by which the change must show in days before it is dated."""
@@ -49,9 +49,7 @@ def incident_onset(case: Case, target: Metric, causes: Sequence[Cause]) -> Onset
     )
 
 
-def change_of_days(
-    values: Floats, rows: Floats, days: Days, current: NDArray[np.bool_]
-) -> tuple[date, date, date] | None:
+def change_of_days(values: Floats, rows: Floats, days: Days, current: Mask) -> tuple[date, date, date] | None:
     """First day that it could be, the day, and the last one that it could be of a change of daily means (D,); None where the days
     do not tell. ``days`` count from 1970-01-01."""
     order = np.argsort(days, kind="stable")
@@ -96,7 +94,7 @@ def change_point_of(units: list[Units], target: Metric) -> tuple[ChangePoint, Da
     return _locate(*_daily(units, target))
 
 
-def _locate(values: Floats, rows: Floats, days: Days, current: NDArray[np.bool_]) -> tuple[ChangePoint, Days] | None:
+def _locate(values: Floats, rows: Floats, days: Days, current: Mask) -> tuple[ChangePoint, Days] | None:
     if len(np.unique(days)) < len(days):
         return None  # both windows hold rows of the same days
     adjusted = without_weekdays(values, rows, days, ~current)
@@ -107,7 +105,7 @@ def _locate(values: Floats, rows: Floats, days: Days, current: NDArray[np.bool_]
     return point, days
 
 
-def _daily(units: list[Units], target: Metric) -> tuple[Floats, Floats, Days, NDArray[np.bool_]]:
+def _daily(units: list[Units], target: Metric) -> tuple[Floats, Floats, Days, Mask]:
     """Linearised daily values of both windows in order of time, their rows, ordinals and which are current."""
     total = units[0].total + units[1].total
     n = units[0].n + units[1].n
@@ -121,7 +119,7 @@ def _daily(units: list[Units], target: Metric) -> tuple[Floats, Floats, Days, ND
     return values[order], rows[order], days[order], current[order]
 
 
-def _inflation(values: Floats, current: NDArray[np.bool_]) -> float:
+def _inflation(values: Floats, current: Mask) -> float:
     """(1+a)/(1-a) with a the lag-1 autocorrelation of days around the mean of their window, 0 to 0.8."""
     residual = values - np.where(current, values[current].mean(), values[~current].mean())
     power = float((residual**2).sum())

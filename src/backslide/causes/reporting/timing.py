@@ -6,7 +6,6 @@ from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from backslide.case import Case, Side
 from backslide.causes.reporting.onset import EPOCH, change_of_days
@@ -15,11 +14,9 @@ from backslide.contracts.cause import Began, CauseKind
 from backslide.engine.columns import names
 from backslide.engine.columns.pair import to_words
 from backslide.engine.columns.segments import holds
+from backslide.stats.arrays import Floats, Mask
 from backslide.stats.change.affected_period import period
-from backslide.stats.metrics.metric import Floats
 from backslide.stats.shift.doubly_robust import bins_of
-
-Mask = NDArray[np.bool_]
 
 
 def fault_onset(case: Case, rows: Mask) -> tuple[Began, str | None] | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.causes.faults.base import Fault
@@ -22,6 +21,7 @@ from backslide.contracts.cause import Cause, CauseKind, Confidence, Injection, R
 from backslide.contracts.finding import Estimate, Outcome
 from backslide.engine.columns import names
 from backslide.engine.columns.segments import holds
+from backslide.stats.arrays import Mask
 from backslide.stats.change.effect import Effect
 from backslide.stats.metrics.metric import Metric
 
@@ -196,7 +196,7 @@ class Presenter:
         sample = self.case.current.sample
         return str(sample[names.DAY].min()) if names.DAY in sample.columns else ""
 
-    def _when(self, rows: NDArray[np.bool_]) -> dict[str, Any]:
+    def _when(self, rows: Mask) -> dict[str, Any]:
         """First and, where it ended, last day of the affected current rows."""
         found = fault_onset(self.case, rows)
         return {} if found is None else {"since": found[0].at, "until": found[1], "began": found[0]}

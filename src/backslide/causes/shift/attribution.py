@@ -13,8 +13,8 @@ from backslide.contracts import say
 from backslide.engine.columns.pair import Pair, to_words
 from backslide.playbook.clock import time_columns
 from backslide.playbook.concept.decomposition import Populations, Split
+from backslide.stats.arrays import Floats
 from backslide.stats.change.effect import Effect
-from backslide.stats.metrics.metric import Floats
 from backslide.stats.shift import doubly_robust
 from backslide.stats.two_sample import chi_squared, holm
 

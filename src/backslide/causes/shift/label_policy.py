@@ -20,8 +20,8 @@ from scipy import stats
 from backslide.case import Case, Outcomes
 from backslide.causes.pricing.counterfactual import PricingBench
 from backslide.playbook.concept.decomposition import Populations
+from backslide.stats.arrays import Floats
 from backslide.stats.change.effect import Effect
-from backslide.stats.metrics.metric import Floats
 from backslide.stats.shift.doubly_robust import class_ratios
 
 Codes = NDArray[np.int64]

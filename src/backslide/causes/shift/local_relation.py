@@ -26,10 +26,11 @@ from backslide.engine.columns.conditions import ConditionCodes
 from backslide.playbook.clock import beyond_the_reference
 from backslide.playbook.concept.decomposition import Populations
 from backslide.playbook.verify.slices import coded_columns, labelled_rows_of, text_of
+from backslide.stats.arrays import Floats
 from backslide.stats.change.effect import Effect
 from backslide.stats.change.metric_change import VERDICT_ALPHA
 from backslide.stats.drift.slice_search import PAIRED, LabelledRows, Slice, changes_of, find_slices, inside_of
-from backslide.stats.metrics.metric import Floats, Metric
+from backslide.stats.metrics.metric import Metric
 
 ALPHA = VERDICT_ALPHA / 2
 """Error rate of all segments tested: one alone may carry a verdict, beside the headline's own rate."""

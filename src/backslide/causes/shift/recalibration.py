@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from backslide.case import Case, Outcomes, decide
 from backslide.causes.pricing.counterfactual import PricingBench
 from backslide.engine.columns.design_matrix import make_design
+from backslide.stats.arrays import Floats
 from backslide.stats.change.effect import Effect
 from backslide.stats.drift.boosting import classify, regress
 from backslide.stats.drift.slice_search import halves
-from backslide.stats.metrics.metric import Floats
 
 MIN_ROWS = 400
 """Labelled current rows below which nothing is learned from half of them."""

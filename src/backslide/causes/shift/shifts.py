@@ -32,8 +32,8 @@ from backslide.contracts import say
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.playbook.concept.decomposition import Populations, Split, headline_split, split, weighted
 from backslide.playbook.verify.slices import telling_slice
+from backslide.stats.arrays import Floats
 from backslide.stats.change.effect import Effect
-from backslide.stats.metrics.metric import Floats
 from backslide.stats.shift import doubly_robust
 from backslide.stats.two_sample import chi_squared
 

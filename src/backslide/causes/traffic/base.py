@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from backslide.case import Side
 from backslide.causes.pricing.counterfactual import PricingBench
 from backslide.contracts.cause import CauseKind, Confidence
+from backslide.stats.arrays import Floats
 from backslide.stats.change.effect import Effect
-from backslide.stats.metrics.metric import Floats
 
 Mask = NDArray[np.bool_]
 

@@ -30,8 +30,8 @@ from backslide.causes.traffic.base import Mask, TrafficChange, as_current, effec
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns import names
+from backslide.stats.arrays import Floats
 from backslide.stats.change.effect import Effect
-from backslide.stats.metrics.metric import Floats
 
 BEYOND = 0.02
 """Share of rows that must be copies beyond the reference's."""

@@ -37,8 +37,8 @@ from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.columns.pair import Pair
 from backslide.engine.columns.segments import between, holds, readable
 from backslide.playbook.clock import time_columns
+from backslide.stats.arrays import Floats
 from backslide.stats.change.effect import Effect
-from backslide.stats.metrics.metric import Floats
 from backslide.stats.sorted_search import search_sorted
 
 GONE = 0.05

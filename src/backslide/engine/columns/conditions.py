@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.columns.pair import to_numbers
 from backslide.engine.columns.segments import between, literal, quoted, readable, top_levels
+from backslide.stats.arrays import Mask
 from backslide.stats.sorted_search import search_sorted
 
 Codes = NDArray[np.int16]
@@ -40,7 +41,7 @@ class ConditionCodes:
     texts: tuple[str, ...]
     """The conditions as SQL, one per range."""
 
-    def holds(self, index: int) -> NDArray[np.bool_]:
+    def holds(self, index: int) -> Mask:
         """Where a condition holds (n,)."""
         low, high = self.ranges[index]
         return (self.codes >= low) & (self.codes <= high)

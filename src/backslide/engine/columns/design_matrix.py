@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from backslide.engine.columns.cache import once
-from backslide.engine.columns.pair import MISSING, Floats, Pair, as_text, codes_in, to_numbers
+from backslide.engine.columns.pair import MISSING, Pair, as_text, codes_in, to_numbers
+from backslide.stats.arrays import Floats, Mask
 
 MAX_LEVELS = 200
 """Levels kept per categorical column by reference frequency; the rest share one code (gradient boosting takes 255)."""
@@ -25,7 +25,7 @@ class Design:
     """Categorical column -> level -> code. Unknown levels get the code after the last; missing is NaN."""
 
     @property
-    def categorical(self) -> NDArray[np.bool_]:
+    def categorical(self) -> Mask:
         """Which columns hold codes (p,)."""
         return np.array([column in self.levels for column in self.columns], bool)
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from backslide.engine.columns.cache import Cache
 from backslide.engine.columns.kinds import ColumnKind
+from backslide.stats.arrays import Floats, Ints, Mask
 from backslide.stats.two_sample import ks, ks_limit, runs_of_sorted
 
-Floats = NDArray[np.float64]
 MISSING = "(missing)"
 MIN_WORDS = 3
 """Median number of words from which on a column is free text."""
@@ -77,7 +77,7 @@ def _abbreviated(word: str) -> str:
     return f"{word[:SHOWN_OF_LONG]}… {blake2b(word.encode(errors='replace'), digest_size=16).hexdigest()}"
 
 
-def codes_in(texts: pl.Series | NDArray[np.object_], place: Mapping[str, int], rest: int) -> NDArray[np.int64]:
+def codes_in(texts: pl.Series | NDArray[np.object_], place: Mapping[str, int], rest: int) -> Ints:
     """The code that ``place`` gives each text (n,), ``rest`` for any other; in one pass, without a look-up per row."""
     # From a list: an array of objects whose first is None becomes a series of objects, which nothing can be looked up in.
     series = texts if isinstance(texts, pl.Series) else pl.Series(texts.tolist(), dtype=pl.String)
@@ -95,7 +95,7 @@ class Pair:
         reference: pl.Series,
         current: pl.Series,
         *,
-        days: NDArray[np.int64] | None = None,
+        days: Ints | None = None,
     ) -> None:
         """``days``: the day of each reference row (n_ref,), where rows have a time."""
         self.days = days
@@ -132,7 +132,7 @@ class Pair:
         return ks(*self.finite)
 
     @cached_property
-    def missing(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    def missing(self) -> tuple[Mask, Mask]:
         """Where values are null, NaN or infinite: no model can use them."""
         return _missing(self.reference), _missing(self.current)
 
@@ -146,14 +146,14 @@ class Pair:
         return words[reference], words[current]
 
     @cached_property
-    def codes(self) -> tuple[list[str], tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    def codes(self) -> tuple[list[str], tuple[Ints, Ints]]:
         """The sorted texts of both windows, ``MISSING`` among them, and the place of each row's text there (n_ref,), (n_cur,)."""
         rows = [as_text(self.reference), as_text(self.current)]
         levels = pl.concat(rows).unique().sort()
         reference, current = (part.cast(pl.Enum(levels)).to_physical().cast(pl.Int64).to_numpy() for part in rows)
         return levels.to_list(), (reference, current)
 
-    def codes_in(self, place: Mapping[str, int], rest: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def codes_in(self, place: Mapping[str, int], rest: int) -> tuple[Ints, Ints]:
         """The code that ``place`` gives the text of each row of both windows, ``rest`` for any other."""
         levels, (reference, current) = self.codes
         found = np.array([place.get(level, rest) for level in levels], np.int64)
@@ -253,7 +253,7 @@ def _drop_missing(series: pl.Series) -> pl.Series:
     return known.drop_nans() if known.dtype.is_float() else known
 
 
-def _missing(series: pl.Series) -> NDArray[np.bool_]:
+def _missing(series: pl.Series) -> Mask:
     if series.dtype in (pl.Float32, pl.Float64):
         return np.asarray(~np.isfinite(series.to_numpy()), bool)
     return series.is_null().to_numpy().astype(bool) if series.null_count() else np.zeros(len(series), bool)

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from backslide.engine.sources.batches import batches, column_groups, read_groups
 from backslide.engine.sources.errors import reading
+from backslide.stats.arrays import Ints
 
 _BATCH_ROWS = 131_072
 
@@ -66,13 +66,13 @@ def sample_groups(frame: pl.LazyFrame, column: str, rows: int, *, seed: int) -> 
     return {key: pl.concat(some) for key, some in parts.items() if some}
 
 
-def positions(total: int, rows: int, seed: int) -> npt.NDArray[np.int64]:
+def positions(total: int, rows: int, seed: int) -> Ints:
     """``rows`` distinct ascending row numbers below ``total``."""
     places = np.random.default_rng(seed).choice(total, rows, replace=False, shuffle=False)
     return np.sort(places).astype(np.int64)
 
 
-def gathered(read: Iterator[pl.DataFrame], at: npt.NDArray[np.int64]) -> pl.DataFrame:
+def gathered(read: Iterator[pl.DataFrame], at: Ints) -> pl.DataFrame:
     """The rows at ascending positions of batches that are read in order, one in memory at a time."""
     start = 0
     parts = []

@@ -10,7 +10,8 @@ from functools import cache
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
+
+from backslide.stats.arrays import Ints
 
 START = 500
 """Characters of a text that are counted."""
@@ -94,7 +95,7 @@ def _characters(heads: pl.Series) -> pl.DataFrame:
 
 
 @cache
-def _table() -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+def _table() -> tuple[Ints, Ints, Ints]:
     """Of every code point its kind (0x110000,); of every kind its ``CLASSES`` (K, C) and its script (K, S), as 0 and 1.
 
     Above U+FFFF only Han is told.

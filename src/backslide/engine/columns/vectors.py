@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from backslide.engine.columns.kinds import ColumnKind, kind_of
+from backslide.stats.arrays import Floats, Ints, Mask
 
 Matrix = NDArray[np.float32]
 PEEK = 32
@@ -52,14 +53,14 @@ def as_lists(values: pl.Series, inner: type[pl.DataType] = pl.Float32) -> pl.Ser
     return pl.Series(values.name, [None] * len(values), dtype=pl.List(inner))
 
 
-def lengths(values: pl.Series) -> NDArray[np.int64]:
+def lengths(values: pl.Series) -> Ints:
     """Numbers in each vector (n,), -1 where there is none."""
     if isinstance(values.dtype, pl.Array) and len(values.dtype.shape) == 1:
         return np.where(values.is_null().to_numpy(), -1, values.dtype.shape[0]).astype(np.int64)
     return as_lists(values).list.len().cast(pl.Int64).fill_null(-1).to_numpy().astype(np.int64)
 
 
-def usual_length(size: NDArray[np.int64]) -> int:
+def usual_length(size: Ints) -> int:
     """The most frequent dimension among the vectors; 0 where there are none."""
     known = size[size > 0]
     return int(np.bincount(known).argmax()) if len(known) else 0
@@ -70,7 +71,7 @@ def matrix(values: pl.Series, dimension: int) -> Matrix:
     return np.asarray(_flat(values, pl.Float32), np.float32).reshape(-1, dimension)
 
 
-def exact_matrix(values: pl.Series, dimension: int) -> NDArray[np.float64]:
+def exact_matrix(values: pl.Series, dimension: int) -> Floats:
     """The same in double precision: for repairs, which must not round what they leave alone."""
     return np.asarray(_flat(values, pl.Float64), np.float64).reshape(-1, dimension)
 
@@ -79,7 +80,7 @@ def _flat(values: pl.Series, inner: type[pl.DataType]) -> NDArray[Any]:
     return as_lists(values, inner).explode(empty_as_null=True).cast(inner).fill_null(np.nan).to_numpy()
 
 
-def write(frame: pl.DataFrame, column: str, rows: NDArray[np.bool_], replacement: NDArray[Any]) -> pl.DataFrame:
+def write(frame: pl.DataFrame, column: str, rows: Mask, replacement: NDArray[Any]) -> pl.DataFrame:
     """``frame`` with the vectors ``replacement`` (k, d) in ``column`` on ``rows`` (n,), in the way the column is written."""
     if not rows.any():
         return frame

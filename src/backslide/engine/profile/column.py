@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from backslide.stats.arrays import Floats, Ints
+
 Number = int | float
 Key = TypeVar("Key")
-Counts = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
+Counts = Ints
 
 
 @dataclass(frozen=True, eq=False)

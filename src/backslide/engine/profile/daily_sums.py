@@ -7,8 +7,9 @@ import numpy as np
 from backslide.engine.columns import names
 from backslide.engine.profile.profile import Profile
 from backslide.engine.roles.problem import Problem
+from backslide.stats.arrays import Floats
 from backslide.stats.change.metric_change import Units
-from backslide.stats.metrics.metric import Floats, expected_cost
+from backslide.stats.metrics.metric import expected_cost
 
 Entry = tuple[int, int, int, int]
 """Day, label code, code of the prediction (-1: none of the classes), rows."""

@@ -11,14 +11,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from backslide.contracts.errors import ColumnError, did_you_mean
 from backslide.engine.columns import names
 from backslide.engine.columns.segments import columns_of
-
-Floats = npt.NDArray[np.float64]
+from backslide.stats.arrays import Floats, Ints
 
 _LADDER_STEPS = 8
 """Ladder edges per decade: neighbours differ by a third, so a quantile read off one is within a sixth."""
@@ -169,7 +167,7 @@ def column_edges(values: pl.Series, bins: int = 128) -> tuple[float, ...]:
     return _ascending([inside, closing, ladder])
 
 
-def _quantile_edges(distinct: Floats, counts: npt.NDArray[np.int64], bins: int) -> Floats:
+def _quantile_edges(distinct: Floats, counts: Ints, bins: int) -> Floats:
     """Observed values at the ``k / bins`` quantiles, with the smallest value and every atom."""
     cumulative = np.cumsum(counts)
     total = int(cumulative[-1])

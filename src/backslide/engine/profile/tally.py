@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from backslide.engine.profile.column import ColumnProfile, Counts, Floats
+from backslide.engine.profile.column import ColumnProfile, Counts
+from backslide.stats.arrays import Floats, Mask
 
 Array = npt.NDArray[Any]
 
@@ -88,7 +89,7 @@ class _Bounds:
     """Edges as a type compares them."""
 
     edges: Array
-    beyond: npt.NDArray[np.bool_] | None
+    beyond: Mask | None
     """Edges above every value of the type, where it has such."""
 
 
@@ -112,7 +113,7 @@ def _edges_as(dtype: np.dtype[Any], edges: Floats) -> Array:
     return edges
 
 
-def _beyond(dtype: np.dtype[Any], edges: Floats) -> npt.NDArray[np.bool_]:
+def _beyond(dtype: np.dtype[Any], edges: Floats) -> Mask:
     """Edges above every value of an integer type, compared as integers: 2**64 - 1 is no float."""
     high = int(np.iinfo(dtype).max)
     return np.asarray([edge > high for edge in edges.tolist()], dtype=bool)

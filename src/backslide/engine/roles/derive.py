@@ -12,7 +12,7 @@ import polars as pl
 from backslide.contracts.errors import LabelError
 from backslide.engine.columns import names
 from backslide.engine.roles.problem import Problem
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 from backslide.stats.metrics.row_sums import CLIP
 
 

@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from scipy import stats
 
 from backslide.contracts.labels import AFFIRMATIVE, label_text
 from backslide.engine.roles import names as usual
 from backslide.engine.roles.derive import label_expression
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Ints, Mask
 
 MOST_CLASSES = 100
 SUM_TOLERANCE = 0.02
@@ -49,25 +48,25 @@ class ComparedColumns:
         )
         return result
 
-    def present(self, column: str) -> NDArray[np.bool_]:
+    def present(self, column: str) -> Mask:
         """Rows that are not null (n,)."""
-        result: NDArray[np.bool_] = self._once("present", column, lambda values: values.is_not_null().to_numpy())
+        result: Mask = self._once("present", column, lambda values: values.is_not_null().to_numpy())
         return result
 
-    def known(self, column: str) -> NDArray[np.bool_]:
+    def known(self, column: str) -> Mask:
         """Rows that are neither null nor NaN (n,)."""
         numbers = self.numbers(column)
         return self.present(column) if numbers is None else ~np.isnan(numbers)
 
-    def labels(self, column: str) -> tuple[NDArray[np.int64], list[str]]:
+    def labels(self, column: str) -> tuple[Ints, list[str]]:
         """Codes of the label texts (n,), -1 where there is none, and the texts."""
 
-        def convert(values: pl.Series) -> tuple[NDArray[np.int64], list[str]]:
+        def convert(values: pl.Series) -> tuple[Ints, list[str]]:
             labels = texts(values)
             names = labels.drop_nulls().unique().sort().to_list()
             return labels.cast(pl.Enum(names)).to_physical().cast(pl.Int64).fill_null(-1).to_numpy(), names
 
-        result: tuple[NDArray[np.int64], list[str]] = self._once("labels", column, convert)
+        result: tuple[Ints, list[str]] = self._once("labels", column, convert)
         return result
 
 

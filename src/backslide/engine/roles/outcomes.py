@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from backslide.engine.columns import names
 from backslide.engine.columns.pair import codes_in, to_numbers
 from backslide.engine.roles.problem import Problem
-from backslide.stats.metrics.metric import Arrays, Floats, Metric
+from backslide.stats.arrays import Floats, Ints, Mask
+from backslide.stats.metrics.metric import Arrays, Metric
 from backslide.stats.metrics.row_sums import Codes, cell_rows, count_rows, loss_rows, value_rows
 
 
@@ -28,11 +29,11 @@ class Outcomes:
     predictions: NDArray[np.generic]
     scores: Floats | None
 
-    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Outcomes:
+    def take(self, rows: Mask | Ints) -> Outcomes:
         """Some of the rows."""
         return Outcomes(self.labels[rows], self.predictions[rows], None if self.scores is None else self.scores[rows])
 
-    def known(self) -> NDArray[np.bool_]:
+    def known(self) -> Mask:
         """Rows with label, prediction and, where there are scores, all of them."""
         if self.labels.dtype.kind == "f":
             return np.asarray(np.isfinite(self.labels.astype(float)) & np.isfinite(self.predictions.astype(float)))

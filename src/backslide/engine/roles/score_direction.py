@@ -10,16 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from backslide.contracts import say
 from backslide.contracts.errors import LabelError
 from backslide.engine.roles.outcomes import Outcomes
 from backslide.engine.roles.problem import Problem
+from backslide.stats.arrays import Floats, Ints
 from backslide.stats.metrics.ranking import roc_auc_rows
 
-Codes = NDArray[np.int64]
+Codes = Ints
 LEAST = 10
 """Rows of each class from which a direction is told."""
 MOST = 2000
@@ -72,7 +72,7 @@ def direction(outcomes: Outcomes, problem: Problem, *, logged: bool) -> Directio
     return _of_many(scores, codes, by) if len(problem.classes) > 2 else None
 
 
-def _of_two(scores: NDArray[np.float64], codes: Codes, problem: Problem, by: str) -> Direction | None:
+def _of_two(scores: Floats, codes: Codes, problem: Problem, by: str) -> Direction | None:
     scored = [label for label in problem.roles.scores if label in problem.classes]
     label = problem.positive if problem.positive in scored or not scored else scored[0]
     positive = 1 if label is None else problem.classes.index(label)
@@ -95,7 +95,7 @@ def _thinned(rows: Codes) -> Codes:
     return rows[:: max(len(rows) // MOST, 1)]
 
 
-def _of_many(scores: NDArray[np.float64], codes: Codes, by: str) -> Direction | None:
+def _of_many(scores: Floats, codes: Codes, by: str) -> Direction | None:
     k = scores.shape[1]
     if len(codes) < LEAST_MANY:
         return None
@@ -112,7 +112,7 @@ def _of_many(scores: NDArray[np.float64], codes: Codes, by: str) -> Direction | 
     return Direction(order, by, fact + "with the columns in another order")
 
 
-def put_right(scores: NDArray[np.float64], order: tuple[int, ...]) -> NDArray[np.float64]:
+def put_right(scores: Floats, order: tuple[int, ...]) -> Floats:
     """Scores (n, K) with each class's own in its place."""
     result = np.empty_like(scores)
     for column, label in enumerate(order):

@@ -21,6 +21,7 @@ from backslide.contracts.errors import SourceError
 from backslide.contracts.extras import needs
 from backslide.contracts.labels import label_text
 from backslide.engine.sources.arrow_types import column_of, no_panic
+from backslide.stats.arrays import Mask
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,13 +103,13 @@ def _from_numpy(name: str, array: npt.NDArray[Any]) -> pl.Series:
     return pl.Series(name, np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="), copy=False)))
 
 
-def _with_nulls(values: pl.Series, missing: npt.NDArray[np.bool_]) -> pl.Series:
+def _with_nulls(values: pl.Series, missing: Mask) -> pl.Series:
     if not missing.any():
         return values
     return pl.select(pl.when(pl.Series(missing)).then(None).otherwise(values).alias(values.name)).to_series()
 
 
-def from_objects(name: str, values: npt.NDArray[np.object_], missing: npt.NDArray[np.bool_] | None = None) -> pl.Series:
+def from_objects(name: str, values: npt.NDArray[np.object_], missing: Mask | None = None) -> pl.Series:
     """A column of Python objects by what they are: numbers, booleans, texts, times, bytes, lists or dicts.
 
     A mixture becomes text, written like labels are, so that ``1`` and ``"1"`` are one level.
@@ -138,7 +139,7 @@ def _encodable(value: Any) -> Any:
     return re.sub("[\ud800-\udfff]", "\ufffd", value) if isinstance(value, str) else value
 
 
-def _spread(column: pl.Series, absent: npt.NDArray[np.bool_]) -> pl.Series:
+def _spread(column: pl.Series, absent: Mask) -> pl.Series:
     """Put the present values back to their places, null elsewhere."""
     if not len(column):
         return pl.Series(column.name, [None] * len(absent), dtype=column.dtype)

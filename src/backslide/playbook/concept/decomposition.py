@@ -25,7 +25,6 @@ from functools import cached_property
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from backslide.case import Case, Outcomes
 from backslide.contracts import say
@@ -38,9 +37,10 @@ from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.clock import beyond_the_reference
 from backslide.playbook.concept.screen import left_by_screen
 from backslide.playbook.concept.telling_columns import telling_columns
+from backslide.stats.arrays import Floats, Mask
 from backslide.stats.change.bootstrap import Resampler
 from backslide.stats.change.effect import Effect
-from backslide.stats.metrics.metric import Floats, Metric
+from backslide.stats.metrics.metric import Metric
 from backslide.stats.shift import doubly_robust
 
 RELATION_Z = 3.5
@@ -142,7 +142,7 @@ class Populations:
     s_b: Floats
     x_g: Floats
     x_b: Floats
-    categorical: NDArray[np.bool_]
+    categorical: Mask
     good: Outcomes
     bad: Outcomes
     columns: tuple[str, ...]
@@ -158,7 +158,7 @@ class Populations:
         """What the inputs are to tell of reference rows: their row statistics, and the label of a regressor (n_ref, F)."""
         return self.s_g if self.classes else np.column_stack([self.s_g, self.good.labels.astype(float)])
 
-    def of_columns(self, chosen: NDArray[np.bool_]) -> Populations:
+    def of_columns(self, chosen: Mask) -> Populations:
         """The same rows, with some of the columns of ``x`` (p,)."""
         return replace(self, x_g=self.x_g[:, chosen], x_b=self.x_b[:, chosen], categorical=self.categorical[chosen])
 

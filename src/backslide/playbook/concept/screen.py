@@ -13,7 +13,7 @@ import numpy as np
 from backslide.case import Case
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import Pair
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 from backslide.stats.two_sample import ranks
 
 WIDE = 60

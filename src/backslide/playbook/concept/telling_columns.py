@@ -7,9 +7,8 @@ two weeks, as the weather does, would leave no row with a counterpart.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Ints, Mask
 from backslide.stats.shift.doubly_robust import bins_of
 
 LEAST_SHARE = 0.1
@@ -21,7 +20,7 @@ MOST_LEVELS = 60
 """Levels of a category beyond which the rare ones are read together."""
 
 
-def telling_columns(x: Floats, current: Floats, categorical: NDArray[np.bool_], outcomes: Floats) -> NDArray[np.bool_]:
+def telling_columns(x: Floats, current: Floats, categorical: Mask, outcomes: Floats) -> Mask:
     """Which columns of ``x`` (n, p) tell at least a tenth of what the most telling one does of some column of ``outcomes`` (n,
     F); of a column of which ``current`` (m, p) holds values that ``x`` never does less is enough, as nothing says what these
     tell.
@@ -46,13 +45,13 @@ def _beyond(known: Floats, values: Floats) -> float:
     return float(((values < known.min()) | (values > known.max())).mean())
 
 
-def _codes(values: Floats, categorical: bool) -> NDArray[np.int64]:
+def _codes(values: Floats, categorical: bool) -> Ints:
     if not categorical:
         return bins_of(values, values[:0], False, bins=16)[0]
     return np.where(np.isfinite(values), np.minimum(values, MOST_LEVELS), MOST_LEVELS + 1).astype(np.int64)
 
 
-def _told(codes: NDArray[np.int64], outcomes: Floats) -> Floats:
+def _told(codes: Ints, outcomes: Floats) -> Floats:
     rows = np.bincount(codes)
     groups, n = int((rows > 0).sum()), len(codes)
     if groups < 2 or n <= groups:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from backslide.case import Case, Side
 from backslide.contracts.evidence import Series
@@ -21,10 +20,10 @@ from backslide.engine.profile.plan import column_edges
 from backslide.engine.profile.profile import Profile
 from backslide.playbook.drift.stored_days import UNKNOWN_DAY, DayMeans, Quantity, stored_counts, stored_days
 from backslide.playbook.evidence import by_day
+from backslide.stats.arrays import Floats, Ints, Mask
 from backslide.stats.change.change_point import change_point, without_weekdays
 from backslide.stats.change.day_noise import DayCounts
 from backslide.stats.drift.univariate import NumericMove, ShareMove, numeric_move, share_move
-from backslide.stats.metrics.metric import Floats
 from backslide.stats.sorted_search import search_sorted
 from backslide.stats.two_sample import Z95, newcombe
 
@@ -35,7 +34,6 @@ SHARE_LEVELS = 50
 MANY_LEVELS = 200
 DRAWN_SERIES = 12
 """Flagged columns per check that get a chart by day."""
-Ints = NDArray[np.int64]
 Days = Ints | None
 
 
@@ -72,7 +70,7 @@ def noise(case: Case) -> str:
     return "noise of days" if has_days(case) else "noise of rows (no times)"
 
 
-def canonical(case: Case, side: Side, columns: Iterable[str]) -> NDArray[np.int64]:
+def canonical(case: Case, side: Side, columns: Iterable[str]) -> Ints:
     """The sampled rows in an order that their content decides (n,)."""
     chosen = side.sample.select(columns)
     chosen = chosen.with_columns(pl.col(pl.Boolean).cast(pl.Int8))
@@ -195,7 +193,7 @@ def _indicated(which: Quantity, days: Days) -> DayCounts:
     return DayCounts.of(np.where(np.isfinite(which), which, -1).astype(np.int64), 2, days)
 
 
-def coded(case: Case, codes: tuple[NDArray[np.int64], NDArray[np.int64]], cells: int) -> ShareMove | None:
+def coded(case: Case, codes: tuple[Ints, Ints], cells: int) -> ShareMove | None:
     """The move of the shares of codes of the sampled rows (-1 = not counted), which are all there is to go by."""
     counted = [DayCounts.of(c, cells, days) for c, days in zip(codes, both_days(case), strict=True)]
     totals = [side.counts.sum(axis=0) for side in counted]
@@ -249,7 +247,7 @@ def share_change(move: ShareMove, which: int) -> Estimate:
     return Estimate(estimate=change, low=max(change - half, -1.0), high=min(change + half, 1.0))
 
 
-def codes_of(values: pl.Series, levels: tuple[str, ...]) -> NDArray[np.int64]:
+def codes_of(values: pl.Series, levels: tuple[str, ...]) -> Ints:
     """Code of each value by its name in a profile, ``len(levels)`` for others, -1 for missing ones."""
     if values.dtype.is_float():
         values = values.fill_nan(None)
@@ -265,10 +263,10 @@ def codes_of(values: pl.Series, levels: tuple[str, ...]) -> NDArray[np.int64]:
 class DailyValues:
     """A quantity by day over both windows, in order of time."""
 
-    days: NDArray[np.int64]
+    days: Ints
     values: Floats
     rows: Floats
-    current: NDArray[np.bool_]
+    current: Mask
 
 
 def daily(case: Case, values: tuple[Quantity, Quantity]) -> DailyValues | None:
@@ -285,7 +283,7 @@ def daily(case: Case, values: tuple[Quantity, Quantity]) -> DailyValues | None:
     return DailyValues(at[order], means[order], rows[order], current[order])
 
 
-def _means(values: Quantity, days: Days) -> tuple[NDArray[np.int64], Floats, Floats]:
+def _means(values: Quantity, days: Days) -> tuple[Ints, Floats, Floats]:
     if isinstance(values, DayMeans):
         return values.days, values.means, values.rows
     assert days is not None

@@ -14,11 +14,11 @@ from backslide.contracts.evidence import RankedRow, Ranking
 from backslide.contracts.finding import Finding, Severity
 from backslide.playbook.base import Check
 from backslide.playbook.drift import change_of_column
-from backslide.playbook.drift.change_of_column import Days, Ints
+from backslide.playbook.drift.change_of_column import Days
 from backslide.playbook.findings import share_finding
+from backslide.stats.arrays import Floats, Ints
 from backslide.stats.change.day_noise import DayCounts
 from backslide.stats.drift.univariate import ShareMove, share_move
-from backslide.stats.metrics.metric import Floats
 from backslide.stats.two_sample import holm
 
 CLEAR = 0.05

@@ -6,15 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backslide.case import Side
 from backslide.engine.columns.pair import to_numbers
 from backslide.engine.profile.daily_profiles import UNDATED
 from backslide.engine.profile.daily_sums import MAX_UNDATED
 from backslide.engine.profile.profile import Profile
+from backslide.stats.arrays import Floats, Ints
 from backslide.stats.change.day_noise import DayCounts
-from backslide.stats.metrics.metric import Floats
 
 UNKNOWN_DAY = 3
 """Ordinal of rows without a readable time, as ``Side.blocks`` writes it."""
@@ -24,7 +23,7 @@ UNKNOWN_DAY = 3
 class DayMeans:
     """A quantity by day where rows are not at hand: ordinals (D,), means (D,) and rows (D,)."""
 
-    days: NDArray[np.int64]
+    days: Ints
     means: Floats
     rows: Floats
 

@@ -9,8 +9,8 @@ from scipy import stats
 
 from backslide.case import Case
 from backslide.playbook.explain.charts import replicated_means
+from backslide.stats.arrays import Floats
 from backslide.stats.change.units import Days
-from backslide.stats.metrics.metric import Floats
 
 MATTERS = 0.05
 """Share of a method's importance from which a feature matters by it, an equal share where features are more than twenty.

@@ -37,9 +37,9 @@ from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.evidence import numeric_histograms
 from backslide.playbook.explain.attributions import AttributionRows, Explanations, explanations
 from backslide.playbook.explain.charts import ranks_table, share_bars
+from backslide.stats.arrays import Floats
 from backslide.stats.change.metric_change import Change
 from backslide.stats.change.units import MEAN, detectable, mean_change, two_sided
-from backslide.stats.metrics.metric import Floats
 from backslide.stats.shift.model_difference import ModelDifference, compare_paired
 
 MOST = 20

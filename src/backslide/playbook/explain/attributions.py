@@ -11,7 +11,6 @@ from functools import partial
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from backslide.case import Case, Side
 from backslide.contracts.extras import install
@@ -22,8 +21,8 @@ from backslide.playbook.drift.tabular.feature_reliance import leaning
 from backslide.playbook.explain import rows as chosen
 from backslide.playbook.explain.permutation_shapley import sampled_values
 from backslide.playbook.explain.shap_values import Explainer, NoExactError, installed
+from backslide.stats.arrays import Floats, Ints
 from backslide.stats.change.units import Days
-from backslide.stats.metrics.metric import Floats
 
 LEAST_ROWS, SAMPLED_ROWS = 80, 200
 SAMPLED_ANSWERS = 24_000
@@ -46,7 +45,7 @@ class AttributionRows:
 
     values: Floats
     """(n, p, K) finite."""
-    rows: NDArray[np.int64]
+    rows: Ints
     """Their places in the sample."""
     days: Days
 
@@ -80,7 +79,7 @@ class Explanations:
         )
         return f"{sentence}; {self.note}" if self.note else sentence
 
-    def of(self, places: NDArray[np.int64], note: str) -> Explanations:
+    def of(self, places: Ints, note: str) -> Explanations:
         """The same of some columns, by their places."""
         columns = tuple(self.columns[j] for j in places)
         reference, current, other = (
@@ -192,7 +191,7 @@ def _explain(case: Case, model: Model, explainer: Explainer, side: Side, most: i
     return explained, attributions.method, attributions.unit
 
 
-def _finite(case: Case, side: Side, values: Floats, rows: NDArray[np.int64]) -> AttributionRows | None:
+def _finite(case: Case, side: Side, values: Floats, rows: Ints) -> AttributionRows | None:
     """Without rows on which the model failed; None where those are many."""
     fine = np.isfinite(values).all(axis=(1, 2))
     if fine.sum() < MIN_ROWS or fine.mean() < 0.8:
@@ -264,5 +263,5 @@ def _together(
     return Explanations(tuple(columns), done[0], current, other, method, unit, note)
 
 
-def _take(part: AttributionRows, at: NDArray[np.int64]) -> AttributionRows:
+def _take(part: AttributionRows, at: Ints) -> AttributionRows:
     return AttributionRows(part.values[at], part.rows[at], None if part.days is None else part.days[at])

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
 from backslide.case import Case
 from backslide.contracts import say
 from backslide.contracts.evidence import Bars, Table
 from backslide.playbook.explain.attributions import AttributionRows, Explanations
+from backslide.stats.arrays import Floats, Ints
 from backslide.stats.change.bootstrap import Resampler
-from backslide.stats.metrics.metric import Floats
 
 SHOWN = 15
 REPLICATES = 300
@@ -56,10 +55,10 @@ def ranks_table(case: Case, attributions: Explanations, after: AttributionRows) 
     )
 
 
-Ranking = tuple[Floats, NDArray[np.int64], NDArray[np.int64]]
+Ranking = tuple[Floats, Ints, Ints]
 
 
-def replicated_means(case: Case, values: Floats, days: NDArray[np.int64] | None, purpose: str) -> Floats:
+def replicated_means(case: Case, values: Floats, days: Ints | None, purpose: str) -> Floats:
     """Means (B, p) of row values (n, p), days drawn as blocks where there are days."""
     draw = Resampler(len(values), days, REPLICATES, case.rng(f"explain {purpose}"))
     rows = np.column_stack([np.ones(len(values)), values])

@@ -12,8 +12,8 @@ import numpy as np
 from backslide.case import Case, Outcomes, Side
 from backslide.playbook.drift.tabular.feature_reliance import row_losses, shuffled_answers
 from backslide.playbook.explain import rows as chosen
+from backslide.stats.arrays import Floats
 from backslide.stats.change.units import Days
-from backslide.stats.metrics.metric import Floats
 
 ANSWERS = 10_000
 """Rows times columns per window that the model is asked about."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 
 Ask = Callable[[pl.DataFrame], Floats]
 

@@ -6,21 +6,20 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from backslide.case import Case, Side, codes_of
 from backslide.engine.columns import names
 from backslide.engine.columns.cache import once
 from backslide.models.model import Model
 from backslide.playbook.drift import change_of_column
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Ints
 
 BACKGROUND = 100
 """Reference rows that stand for what a feature usually is."""
 MOST_OUTPUTS = 4
 """Classes of a multiclass model whose scores are explained, the most frequent first."""
 OF_TEXTS = 5
-Index = NDArray[np.int64]
+Index = Ints
 
 
 @dataclass(frozen=True)

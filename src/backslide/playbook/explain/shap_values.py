@@ -13,14 +13,13 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from scipy import stats
 
 from backslide.contracts.extras import needs
 from backslide.contracts.imports import without
 from backslide.contracts.labels import label_text
 from backslide.models.frame import to_pandas
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Ints
 
 TREE_STEPS = 4e8
 """Leaves times squared depth times rows of one window that TreeSHAP may take: under a second."""
@@ -229,7 +228,7 @@ def _dense(rows: Any) -> Floats:
     return np.asarray(rows.toarray() if hasattr(rows, "toarray") else rows, dtype=np.float64)
 
 
-def owners(inside: Inside, frame: pl.DataFrame, rng: np.random.Generator) -> NDArray[np.int64] | None:
+def owners(inside: Inside, frame: pl.DataFrame, rng: np.random.Generator) -> Ints | None:
     """Which column of ``frame`` each input of the estimator is made of (q,), -1 for none; None where one is made of several.
 
     Found by shuffling one column at a time in front of the steps, so that it holds for steps of any kind.
@@ -249,7 +248,7 @@ def owners(inside: Inside, frame: pl.DataFrame, rng: np.random.Generator) -> NDA
     return owner
 
 
-def _owners_by_groups(inside: Inside, frame: pl.DataFrame, rng: np.random.Generator) -> NDArray[np.int64] | None:
+def _owners_by_groups(inside: Inside, frame: pl.DataFrame, rng: np.random.Generator) -> Ints | None:
     """The same by twice as many trials as the number of columns has binary digits.
 
     Each trial shuffles all columns whose number has one digit in one place, or all others. An input that is made of one column

@@ -19,7 +19,7 @@ from backslide.contracts.extras import needs
 from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.columns.pair import to_numbers, to_texts
 from backslide.playbook.explain import rows as chosen
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 
 ROWS = 6
 """Rows per window: each is a model of its own."""

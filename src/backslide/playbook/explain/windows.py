@@ -33,8 +33,8 @@ from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.evidence import numeric_histograms
 from backslide.playbook.explain.attributions import AttributionRows, Explanations, explanations, leading
 from backslide.playbook.findings import enough_days, separation_finding, separation_severity
+from backslide.stats.arrays import Floats
 from backslide.stats.drift.domain_classifier import Separation, separation
-from backslide.stats.metrics.metric import Floats
 
 MIN_ROWS = 100
 SHOWN = 10

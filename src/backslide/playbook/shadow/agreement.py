@@ -10,9 +10,9 @@ from backslide.contracts.finding import Estimate
 from backslide.engine.columns import names
 from backslide.engine.roles.outcomes import Outcomes
 from backslide.engine.roles.problem import Problem
-from backslide.playbook.shadow.arms import Arms, Mask
+from backslide.playbook.shadow.arms import Arms
+from backslide.stats.arrays import Floats, Mask
 from backslide.stats.change.units import MEAN
-from backslide.stats.metrics.metric import Floats
 from backslide.stats.metrics.row_sums import Codes
 from backslide.stats.shift.model_difference import compare_paired, compare_unpaired
 

@@ -16,9 +16,8 @@ from backslide.engine.roles.derive import decision, label_expression, score_expr
 from backslide.engine.roles.outcomes import Outcomes, outcomes
 from backslide.engine.roles.problem import Problem
 from backslide.engine.roles.score_scale import arm_scores
+from backslide.stats.arrays import Ints, Mask
 from backslide.stats.change.units import Days
-
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Arm:
         """Some of the rows."""
         return self.take_rows(np.flatnonzero(rows))
 
-    def take_rows(self, rows: NDArray[np.int64]) -> Arm:
+    def take_rows(self, rows: Ints) -> Arm:
         """Some of the rows by their positions, in that order."""
         days = None if self.days is None else self.days[rows]
         return Arm(self.outcomes.take(rows), self.frame[rows], days)

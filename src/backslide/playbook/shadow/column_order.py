@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from backslide.case import Case, Outcomes, Side
 from backslide.contracts import say
 from backslide.engine.columns.pair import to_numbers
 from backslide.models.model import Model
 from backslide.models.orders import Order, by_weight, find_order, usual_orders
+from backslide.stats.arrays import Floats, Ints, Mask
 
 LOOKED = 32
 """Rows that every order is asked about."""
@@ -29,7 +29,7 @@ TOLERANCE = 1e-4
 SHOWN = 12
 
 
-def put_in_order(case: Case, model: Model, side: Side, served: NDArray[np.bool_]) -> bool:
+def put_in_order(case: Case, model: Model, side: Side, served: Mask) -> bool:
     """Give a model that knows no column names the order in which it gives what ``side`` served, if there is one.
 
     ``served`` (n,) marks the rows whose answer was logged completely. The order is kept in the model, and said in its notes.
@@ -72,7 +72,7 @@ def put_in_order(case: Case, model: Model, side: Side, served: NDArray[np.bool_]
 class _OrderTrial:
     """The model asked about some rows with their columns in other orders."""
 
-    def __init__(self, case: Case, model: Model, side: Side, columns: list[str], at: NDArray[np.int64]) -> None:
+    def __init__(self, case: Case, model: Model, side: Side, columns: list[str], at: Ints) -> None:
         self.case, self.model, self.columns, self.at = case, model, columns, at
         self.fails = False
         """Whether it fails on all rows in the order in which they come."""
@@ -100,14 +100,14 @@ class _OrderTrial:
         scales = [_scale(one, len(self.case.problem.classes)) for one in (asked.outcomes, self.served)]
         return by_weight(values, order, scales[0], scales[1])
 
-    def look(self, orders: Sequence[Order]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def look(self, orders: Sequence[Order]) -> tuple[Floats, Floats]:
         """See ``models.orders.Look``."""
         parts = [self._look(orders[start : start + AT_ONCE]) for start in range(0, len(orders), AT_ONCE)]
         if not parts:
             return np.zeros(0), np.zeros(0)
         return np.concatenate([a for a, _ in parts]), np.concatenate([b for _, b in parts])
 
-    def _look(self, orders: Sequence[Order]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _look(self, orders: Sequence[Order]) -> tuple[Floats, Floats]:
         """All orders in one call where the columns are numbers, which can stand in each other's place."""
         if not self.together:
             asked = [
@@ -127,13 +127,11 @@ class _OrderTrial:
         return same.reshape(len(orders), -1).mean(axis=1), off.reshape(len(orders), -1).mean(axis=1)
 
 
-def _near(one: Outcomes, other: Outcomes) -> NDArray[np.bool_]:
+def _near(one: Outcomes, other: Outcomes) -> Mask:
     return np.asarray(_agreement(one, other, np.zeros(len(one.labels), bool))[0] > 0)
 
 
-def _agreement(
-    answered: Outcomes, served: Outcomes, failed: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _agreement(answered: Outcomes, served: Outcomes, failed: Mask) -> tuple[Floats, Floats]:
     """Where answers are those that were served (n,), as 0 and 1, and how far off they are (n,)."""
     if answered.scores is not None and served.scores is not None:
         off = np.abs(_odds(answered.scores) - _odds(served.scores)).max(axis=1)
@@ -149,7 +147,7 @@ def _agreement(
     return (same & ~failed).astype(float), off
 
 
-def _scale(outcomes: Outcomes, classes: int) -> NDArray[np.float64]:
+def _scale(outcomes: Outcomes, classes: int) -> Floats:
     """Answers (n, m) on a scale that is linear for linear models."""
     if outcomes.scores is not None:
         return _odds(outcomes.scores)
@@ -159,7 +157,7 @@ def _scale(outcomes: Outcomes, classes: int) -> NDArray[np.float64]:
     return np.asarray(codes[:, None] == np.arange(classes)[None, :], dtype=np.float64)
 
 
-def _odds(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+def _odds(scores: Floats) -> Floats:
     """Log odds, on which a step nearer to the right order shows for linear models too."""
     chances = np.clip(scores, 1e-6, 1 - 1e-6)
     return np.asarray(np.log(chances) - np.log1p(-chances))

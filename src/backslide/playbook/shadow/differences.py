@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.contracts import shadow as contract
@@ -15,7 +14,8 @@ from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.columns.names import PREFIX
 from backslide.engine.columns.segments import holds
 from backslide.engine.columns.segments import resolve as resolve_segments
-from backslide.playbook.shadow.arms import Arms, Mask
+from backslide.playbook.shadow.arms import Arms
+from backslide.stats.arrays import Ints, Mask
 from backslide.stats.change.jackknife import jackknife_units
 from backslide.stats.change.metric_change import VERDICT_ALPHA
 from backslide.stats.metrics.metric import (
@@ -88,7 +88,7 @@ def difference(case: Case, arms: Arms, metric: Metric, rows: tuple[Mask, Mask] |
 
 
 def _whole(
-    case: Case, metric: Metric, arms: Arms, known: tuple[Mask, Mask], days: NDArray[np.int64] | None
+    case: Case, metric: Metric, arms: Arms, known: tuple[Mask, Mask], days: Ints | None
 ) -> ModelDifference | None:
     """A metric that is one number for all rows: jackknifed, for paired rows only."""
     if not arms.paired or metric.whole is None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.contracts import shadow as contract
 from backslide.contracts.finding import Estimate
 from backslide.engine.roles.outcomes import Outcomes
 from backslide.playbook.shadow.arms import Arms
+from backslide.stats.arrays import Floats, Ints, Mask
 from backslide.stats.change.units import row_units
-from backslide.stats.metrics.metric import Floats, Metric, influence
+from backslide.stats.metrics.metric import Metric, influence
 from backslide.stats.metrics.row_sums import CLIP
 
 GROUPS = 10
@@ -65,7 +65,7 @@ def _estimate(case: Case, arms: Arms, old: Outcomes, new: Outcomes) -> contract.
     answers = [arm.outcomes.predictions.astype(np.int64) for arm in (arms.old, arms.new)]
     group = case.rng("label free groups").permutation(np.arange(len(labels)) % GROUPS)
 
-    def both(keep: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    def both(keep: Mask) -> tuple[Floats, Floats]:
         chances = _chances(features[keep], labels[keep], asked, k)
         return _expected(chances, answers[0]), _expected(chances, answers[1])
 
@@ -97,7 +97,7 @@ def _features(old: Outcomes, new: Outcomes) -> Floats:
     return np.column_stack(parts)
 
 
-def _chances(features: Floats, labels: NDArray[np.int64], asked: Floats, k: int) -> Floats:
+def _chances(features: Floats, labels: Ints, asked: Floats, k: int) -> Floats:
     """Probability of each class of the rows ``asked`` (n, K); classes that were not seen have none."""
     from sklearn.linear_model import LogisticRegression
 
@@ -109,7 +109,7 @@ def _chances(features: Floats, labels: NDArray[np.int64], asked: Floats, k: int)
     return np.clip(chances, CLIP, 1.0)
 
 
-def _expected(chances: Floats, answers: NDArray[np.int64]) -> Floats:
+def _expected(chances: Floats, answers: Ints) -> Floats:
     """Expected count rows (n, 3K): labels by their probability, the decision, and hits."""
     k = chances.shape[1]
     indicators = np.eye(k)[answers]

@@ -21,7 +21,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from backslide.case import Case, ModelAnswers, Outcomes, Side
 from backslide.contracts import say
@@ -32,6 +31,7 @@ from backslide.models.model import Model
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.shadow.column_order import put_in_order
+from backslide.stats.arrays import Mask
 
 AGREE = 0.995
 MOSTLY = 0.5
@@ -46,8 +46,8 @@ class ReplayResult:
     """What a model says to the rows of a window, and where that equals what was served."""
 
     answered: ModelAnswers
-    equal: NDArray[np.bool_]
-    comparable: NDArray[np.bool_]
+    equal: Mask
+    comparable: Mask
     """Rows that were served completely and that the model answers; others prove nothing either way."""
     tolerance: float = TOLERANCES[0]
     """How near to what was served counts as equal."""
@@ -67,7 +67,7 @@ class ReplayResult:
         """Whether it answered too few rows to tell what it is: it failed, which says nothing about another model."""
         return self.failed > MOSTLY * max(len(self.answered.failed), 1)
 
-    def on(self, rows: NDArray[np.bool_]) -> ReplayResult:
+    def on(self, rows: Mask) -> ReplayResult:
         """The same replay, judged on some rows only."""
         return replace(self, comparable=self.comparable & rows)
 
@@ -172,7 +172,7 @@ def replay_rows(
     return ReplayResult(answered, equal & comparable, comparable, tolerance)
 
 
-def _served(served: Outcomes) -> NDArray[np.bool_]:
+def _served(served: Outcomes) -> Mask:
     """Rows with everything that a replay is compared with."""
     if served.scores is not None:
         return np.asarray(np.isfinite(served.scores).all(axis=1))
@@ -181,7 +181,7 @@ def _served(served: Outcomes) -> NDArray[np.bool_]:
     return np.asarray(served.predictions.astype(np.int64) >= 0)
 
 
-def equal_answers(answered: Outcomes, served: Outcomes, tolerance: float) -> NDArray[np.bool_]:
+def equal_answers(answered: Outcomes, served: Outcomes, tolerance: float) -> Mask:
     """Rows (n,) on which two answers are the same: scores to the tolerance, numbers relative to it, classes exactly."""
     if served.scores is not None and answered.scores is not None:
         return np.asarray((np.abs(answered.scores - served.scores) <= tolerance).all(axis=1))

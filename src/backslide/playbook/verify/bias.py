@@ -20,9 +20,10 @@ from backslide.playbook.findings import (
     ranked_changes,
     with_evidence,
 )
+from backslide.stats.arrays import Floats
 from backslide.stats.change.metric_change import Change
 from backslide.stats.change.units import two_sided
-from backslide.stats.metrics.metric import METRICS, Floats
+from backslide.stats.metrics.metric import METRICS
 from backslide.stats.two_sample import holm
 
 MIN_ROWS = 20

@@ -35,12 +35,12 @@ from backslide.contracts.finding import Finding, Scalar, Severity, Step
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.findings import change_finding, change_over_rows, labelled_basis, labelled_sample, with_evidence
+from backslide.stats.arrays import Floats
 from backslide.stats.change.bootstrap import interval
 from backslide.stats.change.metric_change import Change
 from backslide.stats.change.units import two_sided
 from backslide.stats.metrics import calibration
 from backslide.stats.metrics.calibration import CalibrationCurve, RecalibrationLine
-from backslide.stats.metrics.metric import Floats
 from backslide.stats.two_sample import holm
 
 MIN_ROWS = 50

@@ -30,7 +30,7 @@ from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.findings import change_over_rows
 from backslide.playbook.verify.class_moves import ClassMove, class_moves, move_findings
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 
 MIN_ROWS = 50
 """Predictions of a class per window."""

@@ -20,10 +20,10 @@ from backslide.engine.columns.conditions import ConditionCodes
 from backslide.engine.columns.segments import holds
 from backslide.engine.counts import Counts
 from backslide.engine.sources.errors import reading
+from backslide.stats.arrays import Floats
 from backslide.stats.change.metric_change import Change
 from backslide.stats.drift.combinations import SMALLEST, Cells, Combination, Ints, explain
 from backslide.stats.drift.slice_search import Slice
-from backslide.stats.metrics.metric import Floats
 from backslide.stats.two_sample import Z95
 
 LEAST_CELL = 20.0

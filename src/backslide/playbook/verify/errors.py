@@ -35,9 +35,10 @@ from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.findings import change_finding, with_evidence
 from backslide.playbook.verify.bias import biases
+from backslide.stats.arrays import Floats
 from backslide.stats.change.metric_change import VERDICT_ALPHA, Change, compare
 from backslide.stats.change.units import MEAN
-from backslide.stats.metrics.metric import METRICS, Floats, Metric
+from backslide.stats.metrics.metric import METRICS, Metric
 from backslide.stats.two_sample import holm, proportion_z
 
 MIN_ROWS = 20

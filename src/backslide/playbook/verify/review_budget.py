@@ -36,10 +36,10 @@ from backslide.contracts.finding import Finding, Scalar, Step
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.findings import change_finding, days_at
+from backslide.stats.arrays import Floats
 from backslide.stats.change.bootstrap import interval
 from backslide.stats.change.metric_change import Change
 from backslide.stats.change.units import mean_change
-from backslide.stats.metrics.metric import Floats
 
 BUDGET = 0.1
 """Share of the predictions that is reviewed, where nobody said another."""

@@ -42,6 +42,7 @@ from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.findings import days_at, with_evidence
 from backslide.playbook.verify.counted_segments import counted_segments
+from backslide.stats.arrays import Floats
 from backslide.stats.drift.slice_search import (
     LabelledRows,
     Slice,
@@ -51,7 +52,7 @@ from backslide.stats.drift.slice_search import (
     inside_of,
     own_slices,
 )
-from backslide.stats.metrics.metric import METRICS, Floats
+from backslide.stats.metrics.metric import METRICS
 
 ALPHA = 0.01
 """Error rate of all slices of a report together."""

@@ -23,7 +23,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backslide.case import Case, Side
 from backslide.contracts import say
@@ -32,10 +31,10 @@ from backslide.contracts.finding import Estimate, Finding, Severity, Step
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.findings import change_over_rows, is_material, labelled_basis, labelled_sample, two_sided_p
+from backslide.stats.arrays import Floats, Ints, Mask
 from backslide.stats.change.bootstrap import interval
 from backslide.stats.change.metric_change import VERDICT_ALPHA, Change
 from backslide.stats.change.units import detectable
-from backslide.stats.metrics.metric import Floats
 from backslide.stats.metrics.temperature import Temperature, temperature, worth
 
 MIN_ROWS = 50
@@ -58,7 +57,7 @@ class _TemperatureOfWindow:
     fitted: Temperature
     low: float
     high: float
-    rows: NDArray[np.int64]
+    rows: Ints
     """Of the sample, those it rests on."""
 
     def worded(self) -> str:
@@ -137,8 +136,8 @@ def _window(case: Case, side: Side) -> _TemperatureOfWindow | None:
     labels = side.outcomes.labels[known].astype(np.int64)
     scored = scores[known]
     # A label that the model never knew has a score of 0 everywhere: no temperature makes that right.
-    heard: NDArray[np.bool_] = np.asarray(np.nan_to_num(scores).max(axis=0, initial=0.0) > 0)
-    used: NDArray[np.bool_] = np.isfinite(scored).all(axis=1) & (scored >= 0).all(axis=1) & heard[labels]
+    heard: Mask = np.asarray(np.nan_to_num(scores).max(axis=0, initial=0.0) > 0)
+    used: Mask = np.isfinite(scored).all(axis=1) & (scored >= 0).all(axis=1) & heard[labels]
     wrong = np.asarray(scored[used].argmax(axis=1) != labels[used])
     if used.sum() < MIN_ROWS or wrong.sum() < MIN_WRONG:
         return None
@@ -148,7 +147,7 @@ def _window(case: Case, side: Side) -> _TemperatureOfWindow | None:
     return _TemperatureOfWindow(fitted, *_bounds(case, side, used, fitted), known[used])
 
 
-def _bounds(case: Case, side: Side, used: NDArray[np.bool_], fitted: Temperature) -> tuple[float, float]:
+def _bounds(case: Case, side: Side, used: Mask, fitted: Temperature) -> tuple[float, float]:
     """95 % interval, from the resampled days (or rows)."""
     values: Floats = np.zeros((len(used), 2))
     values[used] = np.column_stack([np.ones(int(used.sum())), fitted.log_rows])

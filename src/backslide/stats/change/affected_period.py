@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import xlogy
 
+from backslide.stats.arrays import Floats, Ints
 from backslide.stats.change.change_point import CRITICAL
-from backslide.stats.metrics.metric import Floats
 
 MOST = 120
 """Days up to which every run is tried; beyond, only those that last to the end."""
@@ -18,7 +17,7 @@ OUTSIDE = 0.25
 ENDED = 20.0
 """Gain of the likelihood ratio, in units of the days' own spread, from which a fault ended before the window did."""
 
-Index = NDArray[np.int64]
+Index = Ints
 
 
 @dataclass(frozen=True)

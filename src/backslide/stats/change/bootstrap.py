@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse, stats
 
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Ints
 
 MIN_BLOCKS = 8
 
@@ -20,7 +20,7 @@ class Resampler:
     with fewer, rows.
     """
 
-    def __init__(self, rows: int, blocks: NDArray[np.int64] | None, replicates: int, rng: np.random.Generator) -> None:
+    def __init__(self, rows: int, blocks: Ints | None, replicates: int, rng: np.random.Generator) -> None:
         self.rows = rows
         self.replicates = replicates
         distinct = np.unique(blocks) if blocks is not None else np.empty(0, np.int64)
@@ -55,7 +55,7 @@ class Resampler:
         return np.ascontiguousarray(self._counts.T, dtype=np.float64)
 
 
-def _block_counts(blocks: NDArray[np.int64], replicates: int, rng: np.random.Generator) -> NDArray[np.float32]:
+def _block_counts(blocks: Ints, replicates: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """Multiplicity of each block in each replicate (blocks, B); drawn within weekdays where every weekday occurs twice."""
     weekday = blocks % 7
     frequencies = np.bincount(weekday, minlength=7)

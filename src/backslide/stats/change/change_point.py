@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Ints, Mask
 
 WEEK = 7
 CRITICAL = 7.35
@@ -27,7 +26,7 @@ class ChangePoint:
     """Squared standardised size of the change: gain in fit over the noise of one block."""
 
 
-def without_weekdays(values: Floats, rows: Floats, days: NDArray[np.int64], baseline: NDArray[np.bool_]) -> Floats:
+def without_weekdays(values: Floats, rows: Floats, days: Ints, baseline: Mask) -> Floats:
     """Daily values (D,) less the weekday means of the baseline days, where each of their weekdays was seen twice.
 
     ``days`` are ordinals with ``% 7`` the weekday, ``rows`` the weight of each day.
@@ -42,7 +41,7 @@ def without_weekdays(values: Floats, rows: Floats, days: NDArray[np.int64], base
     return np.asarray(values - means[weekday] + overall)
 
 
-def change_point(values: Floats, rows: Floats, current: NDArray[np.bool_]) -> int:
+def change_point(values: Floats, rows: Floats, current: Mask) -> int:
     """Index of the first day after the change of mean that fits best, among the current days.
 
     ``values`` (D,) in order of time, ``rows`` their weights. When the split falls before the current window, the whole window

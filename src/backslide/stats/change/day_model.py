@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special, stats
 from scipy.optimize import brentq
 
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Ints
 
 WEEK = 7
 RHO = np.array([0.0, 0.2, 0.4, 0.6, 0.8])
@@ -44,8 +43,8 @@ class DailySeries:
     rows: Floats
     v: float
     """Variance of one row's influence."""
-    weekdays: NDArray[np.int64]
-    ordinals: NDArray[np.int64]
+    weekdays: Ints
+    ordinals: Ints
 
 
 @dataclass(frozen=True)
@@ -112,18 +111,18 @@ class _NodeGrid:
 
     tau: Floats
     rho: Floats
-    memory: NDArray[np.int64]
+    memory: Ints
     """Place of each rho in ``RHO``."""
     day_prior: Floats
     b: Floats
     b_prior: Floats
-    weekdays: NDArray[np.int64]
+    weekdays: Ints
     """Weekdays that occur."""
     least: float
     """Variance below which a day's sampling noise is not taken."""
 
     @property
-    def of_day(self) -> NDArray[np.int64]:
+    def of_day(self) -> Ints:
         """Day node of each (day, weekday) node, flattened."""
         return np.repeat(np.arange(len(self.tau)), len(self.b))
 
@@ -138,7 +137,7 @@ class _NodeGrid:
 
 
 @lru_cache(maxsize=32)
-def _unit_nodes(steps: int, weekday_steps: int) -> tuple[Floats, NDArray[np.int64], Floats, Floats, Floats]:
+def _unit_nodes(steps: int, weekday_steps: int) -> tuple[Floats, Ints, Floats, Floats, Floats]:
     """Day nodes (tau, place of rho, log prior) and weekday nodes (sd, log prior), in usual day effects."""
     tau = np.r_[0.0, FIRST * STEP ** np.arange(steps + 1.0)]
     # The nodes are equidistant in log tau, so the density of tau is multiplied by tau.
@@ -195,7 +194,7 @@ def _whiten(side: DailySeries, nodes: _NodeGrid) -> _WhitenedWindow:
     return _WhitenedWindow(whitened.transpose(0, 2, 1) @ whitened, logdet, raw)
 
 
-def _memory(share: Floats, ordinals: NDArray[np.int64]) -> Floats:
+def _memory(share: Floats, ordinals: Ints) -> Floats:
     """Variance of the weighted mean of day effects of size one, for every ``RHO`` (R,); days in order.
 
     Each day meets those before it by what they carry on to it, so that decades of days cost a step each.

@@ -19,9 +19,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Ints
 
 WEEK = 7
 MIN_REFERENCE_DAYS = 14
@@ -49,10 +48,10 @@ class DayCounts:
     """Rows of one window by day and cell: ``counts`` (D, C); ``days`` (D,) ordinals with ``% 7`` the weekday, None without."""
 
     counts: Floats
-    days: NDArray[np.int64] | None
+    days: Ints | None
 
     @classmethod
-    def of(cls, codes: NDArray[np.int64], cells: int, blocks: NDArray[np.int64] | None) -> DayCounts:
+    def of(cls, codes: Ints, cells: int, blocks: Ints | None) -> DayCounts:
         """Counted from the cell of each row, -1 for rows that do not count, and the day of each row."""
         use = codes >= 0
         if blocks is None:
@@ -73,7 +72,7 @@ class DailyMeans:
 
     values: Floats
     rows: Floats
-    days: NDArray[np.int64]
+    days: Ints
     noise: Floats
 
 
@@ -153,7 +152,7 @@ class _CentredDays:
     values: Floats
     share: Floats
     rows: float
-    days: NDArray[np.int64]
+    days: Ints
     noise: Floats
     """Variance of one row (S,)."""
 
@@ -164,7 +163,7 @@ class _CentredDays:
         return cls(centred, share, float(daily.rows.sum()), daily.days, daily.noise)
 
     @property
-    def weekday(self) -> NDArray[np.int64]:
+    def weekday(self) -> Ints:
         return self.days % WEEK
 
     @property

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from backslide.contracts.finding import Estimate
+from backslide.stats.arrays import Floats
 from backslide.stats.change.bootstrap import interval, z_score
-from backslide.stats.metrics.metric import Floats
 
 
 @dataclass(frozen=True)

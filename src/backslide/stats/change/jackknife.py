@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from backslide.stats.arrays import Floats, Ints, Mask
 from backslide.stats.change.metric_change import Units
-from backslide.stats.metrics.metric import Floats
 
 GROUPS = 40
 """Random groups; the variance of a row is then known to about a fifth."""
@@ -21,9 +20,7 @@ MOST_DAYS = 120
 WEEK = 7
 
 
-def jackknife_units(
-    value: Callable[[NDArray[np.bool_]], float], rows: int, days: NDArray[np.int64] | None, rng: np.random.Generator
-) -> Units:
+def jackknife_units(value: Callable[[Mask], float], rows: int, days: Ints | None, rng: np.random.Generator) -> Units:
     """Units ``[rows, rows * pseudo-value]`` of a function of the rows that a mask (n,) keeps.
 
     ``days`` (n,) are day ordinals whose ``% 7`` is the weekday, or None. The mean over units is the function of all rows. Not
@@ -46,7 +43,7 @@ def jackknife_units(
     return Units(sums, counts, second, None if distinct is None else distinct % WEEK, distinct)
 
 
-def _pseudo_values(value: Callable[[NDArray[np.bool_]], float], whole: float, groups: NDArray[np.int64]) -> Floats:
+def _pseudo_values(value: Callable[[Mask], float], whole: float, groups: Ints) -> Floats:
     n = len(groups)
     weight = n / np.bincount(groups)
     without = np.array([value(groups != group) for group in range(len(weight))])

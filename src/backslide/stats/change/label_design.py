@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backslide.log.label_sample import inclusion
+from backslide.stats.arrays import Floats, Ints
 from backslide.stats.change.metric_change import Change, change_of
-from backslide.stats.metrics.metric import Floats, Metric, gradient
+from backslide.stats.metrics.metric import Metric, gradient
 
-Ints = NDArray[np.int64]
 BINS = 10
 """Levels of confidence, or of the predicted number, by quantiles of the reference."""
 LEAST_CELL = 20

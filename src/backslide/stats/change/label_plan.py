@@ -15,9 +15,10 @@ from itertools import pairwise
 import numpy as np
 from scipy import stats
 
+from backslide.stats.arrays import Floats
 from backslide.stats.change.label_design import FEWEST, RowExpectation, design_error, error_df, rows_for
 from backslide.stats.change.metric_change import VERDICT_ALPHA, Change
-from backslide.stats.metrics.metric import Floats, Metric
+from backslide.stats.metrics.metric import Metric
 
 SOME_POWER = 0.80
 HELD_ALPHA = 0.025

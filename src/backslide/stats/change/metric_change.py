@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
+from backslide.stats.arrays import Floats, Ints
 from backslide.stats.change.day_model import DailySeries, contrast, weighed_by_rows
-from backslide.stats.metrics.metric import Floats, Metric, gradient
+from backslide.stats.metrics.metric import Metric, gradient
 
 MIN_REFERENCE_DAYS = 14
 MIN_CURRENT_DAYS = 4
@@ -69,8 +69,8 @@ class Units:
     sums: Floats
     rows: Floats
     second: Floats
-    weekdays: NDArray[np.int64] | None
-    ordinals: NDArray[np.int64] | None
+    weekdays: Ints | None
+    ordinals: Ints | None
     """Day numbers, to know which days are neighbours."""
 
     @property

@@ -17,10 +17,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Ints, Mask
 
 WEEK = 7
 CYCLES = 4
@@ -63,14 +62,14 @@ class Periods:
 
     values: Floats
     rows: Floats
-    ordinals: NDArray[np.int64]
+    ordinals: Ints
     cycle: int = WEEK
     """Periods until the same kind comes again: 7 for days (``ordinals % 7`` is the weekday), 24 for hours, 0 for none."""
 
     def __len__(self) -> int:
         return len(self.values)
 
-    def take(self, keep: NDArray[np.bool_] | slice) -> Periods:
+    def take(self, keep: Mask | slice) -> Periods:
         """Some of the periods."""
         return Periods(self.values[keep], self.rows[keep], self.ordinals[keep], self.cycle)
 
@@ -183,7 +182,7 @@ def _season(reference: Periods, level: float, weight: Floats, shrunk: bool) -> t
     return np.asarray(shrink * means), 1.0 + float(shrink.sum()) * (cycle - 1) / cycle
 
 
-def _memory(residual: Floats, noise: Floats, spread: float, ordinals: NDArray[np.int64]) -> float:
+def _memory(residual: Floats, noise: Floats, spread: float, ordinals: Ints) -> float:
     """By how much memory widens the mean of many periods: the larger of two readings of neighbouring periods.
 
     One takes the periods' values as an autoregression, the other their own effects once the sampling noise of rows is taken

@@ -9,17 +9,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
+from backslide.stats.arrays import Floats, Ints
 from backslide.stats.change.metric_change import POWER, Change, Units, compare
-from backslide.stats.metrics.metric import Floats, Metric
+from backslide.stats.metrics.metric import Metric
 
 UNDATED = 3
 """Day ordinal of rows without a readable time, as ``case.Side.blocks`` writes it."""
 MAX_UNDATED = 0.05
 WEEK = 7
-Days = NDArray[np.int64] | None
+Days = Ints | None
 
 
 def _ratio(sums: Floats) -> Floats:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Mask
 from backslide.stats.threads import one_openmp_thread
 
 
@@ -30,20 +30,20 @@ class _Regressor(HistGradientBoostingRegressor):  # type: ignore[misc]  # scikit
 
 
 def classify(
-    x: Floats, y: NDArray[Any], categorical: NDArray[np.bool_], *, rounds: int = 60, leaves: int = 8, l2: float = 5.0
+    x: Floats, y: NDArray[Any], categorical: Mask, *, rounds: int = 60, leaves: int = 8, l2: float = 5.0
 ) -> HistGradientBoostingClassifier:
     """A fitted classifier of ``y`` (n,) on ``x`` (n, p), NaN = missing; ``categorical`` (p,) marks columns of codes."""
     return _fitted(_Classifier, x, y, categorical, rounds, leaves, l2)
 
 
 def regress(
-    x: Floats, y: Floats, categorical: NDArray[np.bool_], *, rounds: int = 80, leaves: int = 12, l2: float = 5.0
+    x: Floats, y: Floats, categorical: Mask, *, rounds: int = 80, leaves: int = 12, l2: float = 5.0
 ) -> HistGradientBoostingRegressor:
     """A fitted regressor of ``y`` (n,) on ``x`` (n, p), NaN = missing; ``categorical`` (p,) marks columns of codes."""
     return _fitted(_Regressor, x, y, categorical, rounds, leaves, l2)
 
 
-def split_columns(model: HistGradientBoostingClassifier, columns: int) -> NDArray[np.bool_]:
+def split_columns(model: HistGradientBoostingClassifier, columns: int) -> Mask:
     """Which columns (p,) the trees of ``classify`` split on, as far as scikit-learn lets see; all where it does not.
 
     It is no public part of scikit-learn: whoever leaves a column out asks the model whether it answers the same without.
@@ -71,7 +71,7 @@ class RegressorOnAsinh:
         return np.asarray(self.centre + self.scale * np.sinh(self.model.predict(x)), float)
 
 
-def fit_on_asinh(x: Floats, y: Floats, categorical: NDArray[np.bool_]) -> RegressorOnAsinh:
+def fit_on_asinh(x: Floats, y: Floats, categorical: Mask) -> RegressorOnAsinh:
     """A fitted regressor of ``y`` (n,) whose misses count relative to how far from the median a number is."""
     centre = float(np.median(y))
     scale = float(np.median(np.abs(y - centre))) or float(np.std(y)) or 1.0
@@ -79,9 +79,7 @@ def fit_on_asinh(x: Floats, y: Floats, categorical: NDArray[np.bool_]) -> Regres
     return RegressorOnAsinh(model, centre, scale)
 
 
-def _fitted(
-    kind: Any, x: Floats, y: NDArray[Any], categorical: NDArray[np.bool_], rounds: int, leaves: int, l2: float
-) -> Any:
+def _fitted(kind: Any, x: Floats, y: NDArray[Any], categorical: Mask, rounds: int, leaves: int, l2: float) -> Any:
     model = kind(
         max_iter=rounds,
         max_leaf_nodes=leaves,

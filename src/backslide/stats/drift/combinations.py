@@ -21,10 +21,9 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import expit
 
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Mask
 
 Ints = NDArray[np.intp]
-Mask = NDArray[np.bool_]
 
 DEEPEST = 3
 """Attributes of a combination; more are seldom what anybody means."""

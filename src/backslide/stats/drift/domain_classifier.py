@@ -10,12 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from backslide.stats.arrays import Floats, Ints, Mask
 from backslide.stats.drift.boosting import classify, split_columns
-from backslide.stats.metrics.metric import Floats
 from backslide.stats.sorted_search import search_sorted
 
 FOLDS = 4
@@ -30,7 +29,7 @@ LOOKED_AT_IN_ALL = 20_000
 LEAST_LOOKED_AT = 250
 AT_ONCE = 50_000
 """Rows of shuffled copies that are scored in one call: a call has a price of its own."""
-Days = NDArray[np.int64] | None
+Days = Ints | None
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Separation:
 def separation(
     reference: Floats,
     current: Floats,
-    categorical: NDArray[np.bool_],
+    categorical: Mask,
     days: tuple[Days, Days],
     rng: np.random.Generator,
     *,
@@ -63,7 +62,7 @@ def separation(
     """Cross-fitted AUC of telling (n, p) matrices apart; column importance where it reaches ``looked_from``."""
     x = [reference, current]
     fold = [stretches(len(v), d, rng) for v, d in zip(x, days, strict=True)]
-    places: list[list[tuple[NDArray[np.int64], Floats]]] = [[], []]
+    places: list[list[tuple[Ints, Floats]]] = [[], []]
     models = []
     for k in range(FOLDS):
         train = [v[f != k] for v, f in zip(x, fold, strict=True)]
@@ -82,7 +81,7 @@ def separation(
     return Separation(found.auc, found.low, found.high, found.se, found.df, _importance(models, x, rng))
 
 
-def stretches(n: int, days: Days, rng: np.random.Generator) -> NDArray[np.int64]:
+def stretches(n: int, days: Days, rng: np.random.Generator) -> Ints:
     """Fold of each row: stretches of consecutive days with about as many days each, or random rows without days."""
     if days is None:
         return np.asarray(rng.permutation(np.arange(n) % FOLDS))
@@ -101,9 +100,7 @@ def _below(others: Floats, scores: Floats) -> Floats:
     return np.asarray((under + upto) / 2 / len(others))
 
 
-def with_interval(
-    places: list[list[tuple[NDArray[np.int64], Floats]]], days: tuple[Days, Days], columns: int
-) -> Separation:
+def with_interval(places: list[list[tuple[Ints, Floats]]], days: tuple[Days, Days], columns: int) -> Separation:
     """The AUC of cross-fitted placements with its interval: ``places`` holds rows and placements by window and fold."""
     if not places[0]:
         return Separation(0.5, 0.0, 1.0, 0.5, 1.0, np.zeros(columns))
@@ -119,7 +116,7 @@ def with_interval(
     return Separation(auc, max(auc - half, 0.0), min(auc + half, 1.0), se, max(df, 1.0), np.zeros(columns))
 
 
-def _variance(side: list[tuple[NDArray[np.int64], Floats]], weight: Floats, days: Days) -> tuple[float, float]:
+def _variance(side: list[tuple[Ints, Floats]], weight: Floats, days: Days) -> tuple[float, float]:
     """Variance of one window's weighted mean placement, and its degrees of freedom; the unit is the day or the row."""
     rows = np.concatenate([at for at, _ in side])
     overall = float(sum(w * p.mean() for w, (_, p) in zip(weight, side, strict=True)))
@@ -132,7 +129,7 @@ def _variance(side: list[tuple[NDArray[np.int64], Floats]], weight: Floats, days
 
 
 def _importance(
-    models: list[tuple[HistGradientBoostingClassifier, list[NDArray[np.int64]]]],
+    models: list[tuple[HistGradientBoostingClassifier, list[Ints]]],
     x: list[Floats],
     rng: np.random.Generator,
 ) -> Floats:
@@ -158,9 +155,7 @@ def _importance(
     return lost
 
 
-def _columns_that_count(
-    model: HistGradientBoostingClassifier, rows: Floats, order: NDArray[np.int64], said: Floats
-) -> NDArray[np.int64]:
+def _columns_that_count(model: HistGradientBoostingClassifier, rows: Floats, order: Ints, said: Floats) -> Ints:
     """The columns whose shuffling may change what the model says of ``rows`` (n, p); the others, all shuffled, change nothing."""
     used = split_columns(model, rows.shape[1])
     if not used.all():

@@ -7,9 +7,8 @@ no row has a counterpart, and every test of drift fires, although nothing happen
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Ints, Mask
 from backslide.stats.two_sample import ranks
 
 MONOTONE = 0.95
@@ -87,7 +86,7 @@ class Cycles:
         """Place in the day, the week, the month and the year, and whether it came again in another of them (n,) each."""
 
 
-def _came_again(place: NDArray[np.int64], cycle: NDArray[np.int64], known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _came_again(place: Ints, cycle: Ints, known: Mask) -> Mask:
     """Rows whose place in the cycle is that of rows of another cycle too (n,)."""
     most = int(place.max(initial=0)) + 1
     both = np.unique(cycle[known] * most + place[known])
@@ -117,7 +116,7 @@ def follows_cycle(values: Floats, seconds: Floats, cycles: Cycles | None = None)
     return False
 
 
-def _share_between(y: Floats, groups: NDArray[np.int64]) -> float:
+def _share_between(y: Floats, groups: Ints) -> float:
     """Share of the variance of the ranks ``y`` (n,) between groups, corrected for their number (epsilon squared; Kelley 1935)."""
     groups = groups - groups.min()
     if groups.max() > len(groups) + MOST_PERIODS:

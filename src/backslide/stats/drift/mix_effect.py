@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from backslide.stats.arrays import Floats
 from backslide.stats.change.metric_change import Change, Units
 from backslide.stats.change.units import functional_change
-from backslide.stats.metrics.metric import Floats
 
 
 @dataclass(frozen=True)

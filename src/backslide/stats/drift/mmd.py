@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.spatial.distance import pdist
 
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Ints, Mask
 
 FEATURES = 256
 PERMUTATIONS = 400
@@ -22,7 +22,7 @@ WIDTH_FROM = 400
 """Rows whose distances tell the width of the kernel."""
 TAIL = 10
 """Permutations beyond the value under which the tail is read off a fitted gamma distribution."""
-Days = NDArray[np.int64] | None
+Days = Ints | None
 Matrix = NDArray[np.float32]
 
 
@@ -70,7 +70,7 @@ def _units(mapped: Floats, first: int, days: tuple[Days, Days]) -> tuple[Floats,
     return sums, np.bincount(unit).astype(float), count
 
 
-def _squared(sums: Floats, rows: Floats, reference: NDArray[np.bool_]) -> Floats:
+def _squared(sums: Floats, rows: Floats, reference: Mask) -> Floats:
     """Squared distance of the windows' means for every split of the units (B, U)."""
     held = reference.astype(float)
     total, every = sums.sum(axis=0), float(rows.sum())

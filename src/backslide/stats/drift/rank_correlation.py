@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from backslide.stats.arrays import Floats, Ints
 from backslide.stats.change.day_noise import DailyMeans, Noise, daily_noise, row_noise
 from backslide.stats.drift.univariate import t_p
-from backslide.stats.metrics.metric import Floats
 from backslide.stats.two_sample import holm, mid_places
 
 LATENT = 0.2
@@ -35,9 +35,7 @@ class PairChange:
     """Adjusted over all pairs (Holm 1979)."""
 
 
-def correlation_changes(
-    reference: Floats, current: Floats, days: tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]
-) -> list[PairChange]:
+def correlation_changes(reference: Floats, current: Floats, days: tuple[Ints | None, Ints | None]) -> list[PairChange]:
     """Changes of Spearman's rank correlation of every pair of columns of (n, p) matrices, the clearest first.
 
     NaN takes the middle rank. Columns without variation in a window go with nothing: correlation 0.
@@ -78,7 +76,7 @@ Upper = tuple[NDArray[np.intp], NDArray[np.intp]]
 def _noise(
     ranked: list[Floats],
     correlation: list[Floats],
-    days: tuple[NDArray[np.int64] | None, NDArray[np.int64] | None],
+    days: tuple[Ints | None, Ints | None],
     upper: Upper,
 ) -> Noise:
     """Noise of the differences, from the influence of each row: z_i z_j - r (z_i^2 + z_j^2) / 2."""
@@ -100,7 +98,7 @@ def _influence_variance(z: Floats, r: Floats) -> Floats:
     return np.asarray(np.maximum(mixed - r * (odd + odd.T) + r**2 / 4 * both, 1e-12))
 
 
-def _by_day(z: Floats, r: Floats, days: NDArray[np.int64], row: Floats, upper: Upper) -> DailyMeans:
+def _by_day(z: Floats, r: Floats, days: Ints, row: Floats, upper: Upper) -> DailyMeans:
     distinct, index = np.unique(days, return_inverse=True)
     values, counts = [], []
     for k in range(len(distinct)):

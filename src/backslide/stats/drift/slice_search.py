@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from backslide.stats.arrays import Floats, Mask
 from backslide.stats.change.metric_change import POWER, Change, compare
 from backslide.stats.change.units import MEAN, UNDATED, Days, row_units
-from backslide.stats.metrics.metric import Floats, Metric
+from backslide.stats.metrics.metric import Metric
 
-Mask = NDArray[np.bool_]
 MIN_ROWS = 30
 MIN_SHARE = 0.01
 """Least support of a slice in each window: 30 rows and 1 % of the rows; half of it in each half."""

@@ -11,11 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special, stats
 
+from backslide.stats.arrays import Floats, Ints
 from backslide.stats.change.day_noise import DayCounts, Noise, day_noise
-from backslide.stats.metrics.metric import Floats
 
 LOCATION, SHAPE, TAILS = 0.7, 0.2, 0.1
 """Share of the error rate that each question gets."""
@@ -61,9 +60,7 @@ class NumericMove:
         return max(critical * self.shift_se, floor) + POWER_Z * self.shift_se
 
 
-def numeric_move(
-    reference: NDArray[np.int64], current: NDArray[np.int64], by_day: tuple[DayCounts, DayCounts]
-) -> NumericMove | None:
+def numeric_move(reference: Ints, current: Ints, by_day: tuple[DayCounts, DayCounts]) -> NumericMove | None:
     """The move between two count vectors on the same ascending bins; None where a window is empty or the reference constant.
 
     ``by_day`` are sampled rows of both windows by day on the same bins; they tell the noise, not the distance.
@@ -127,7 +124,7 @@ def _outside(below: Floats) -> Floats:
     return np.asarray(under | over, float)
 
 
-def _points(counts: Floats) -> tuple[NDArray[np.int64], Floats]:
+def _points(counts: Floats) -> tuple[Ints, Floats]:
     """Bins that end nearest to evenly spaced quantiles, and the shares below their ends (open unit interval)."""
     share = np.cumsum(counts) / counts.sum()
     at = np.unique(np.searchsorted(share, np.arange(1, POINTS + 1) / (POINTS + 1), side="left"))

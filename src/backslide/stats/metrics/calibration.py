@@ -12,7 +12,7 @@ import numpy as np
 from scipy import optimize, special, stats
 from sklearn.linear_model import LogisticRegression
 
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 from backslide.stats.sorted_search import search_sorted
 from backslide.stats.two_sample import wilson
 

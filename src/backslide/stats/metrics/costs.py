@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from backslide.stats.arrays import Floats, Ints
+
 USUAL = 1.0
 """Cost of an error that is not named; a right answer costs nothing."""
 
@@ -23,7 +23,7 @@ class Costs:
     over: float = USUAL
     under: float = USUAL
 
-    def of_codes(self, labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> Floats:
+    def of_codes(self, labels: Ints, predictions: Ints) -> Floats:
         """Cost of each row (n,) from class codes; a prediction of -1 is none of the classes."""
         assert self.matrix is not None
         return np.asarray(self.matrix[labels, predictions])

@@ -18,10 +18,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from backslide.stats.arrays import Floats, Mask
 from backslide.stats.metrics.costs import Costs
 from backslide.stats.metrics.ranking import average_precision_rows, quantile_rows, roc_auc_rows
 
-Floats = NDArray[np.float64]
 RowKind = Literal[
     "counts", "log_loss", "brier", "absolute", "squared", "signed", "percentage", "cost", "variance", "own"
 ]
@@ -118,13 +118,13 @@ def matthews(sums: Floats) -> Floats:
     return np.where(bottom > 0, top / np.where(bottom > 0, bottom, 1.0), 0.0)
 
 
-def macro_f1(sums: Floats, classes: NDArray[np.bool_] | None = None) -> Floats:
+def macro_f1(sums: Floats, classes: Mask | None = None) -> Floats:
     """Mean F1 over ``classes`` (default: those that are label or prediction)."""
     scores = f1_scores(sums)
     return _nanmean(scores if classes is None else scores[..., classes])
 
 
-def macro_f1_over(classes: NDArray[np.bool_]) -> Metric:
+def macro_f1_over(classes: Mask) -> Metric:
     """Macro F1 over a fixed set of classes: those labelled in both windows, so that both sides average the same."""
     return _counted("macro_f1", lambda sums: macro_f1(sums, classes))
 
@@ -162,7 +162,7 @@ def _counted(
     return Metric(name, True, "counts", value, event=1.0, smoothing=smoothing, bounds=bounds)
 
 
-def _ranked(name: str, rows: Callable[[NDArray[np.bool_], Floats], Floats], classes: tuple[int, ...] | None) -> Metric:
+def _ranked(name: str, rows: Callable[[Mask, Floats], Floats], classes: tuple[int, ...] | None) -> Metric:
     """One class against the rest, averaged over ``classes`` (default: all); classes that cannot be ranked are left out."""
 
     def of(arrays: Arrays) -> Floats:

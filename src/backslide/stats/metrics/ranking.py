@@ -8,11 +8,11 @@ replicates and weights treat them as they treat a mean. Under weights far from o
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
+from backslide.stats.arrays import Floats, Mask
+
+Flags = Mask
 
 
 def roc_auc_rows(positive: Flags, scores: Floats) -> Floats:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from backslide.stats.metrics.metric import Floats, RowKind
+from backslide.stats.arrays import Floats, Ints
+from backslide.stats.metrics.metric import RowKind
 
-Codes = NDArray[np.int64]
+Codes = Ints
 CLIP = 1e-15
 
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Ints
 
 LEAST_SCORE = 1e-6
 """Scores are taken as at least this much: a score of 0 has no logarithm."""
@@ -32,7 +31,7 @@ class Temperature:
     """Pseudo-values (n,) whose mean is the logarithm of the temperature."""
 
 
-def temperature(scores: Floats, labels: NDArray[np.int64]) -> Temperature | None:
+def temperature(scores: Floats, labels: Ints) -> Temperature | None:
     """Fit to scores (n, K), all finite, and class codes (n,); None where no finite temperature is likeliest.
 
     Newton's method on the inverse temperature, in which the likelihood is concave.
@@ -55,7 +54,7 @@ def temperature(scores: Floats, labels: NDArray[np.int64]) -> Temperature | None
     return Temperature(1 / beta, -np.log(beta) - slope / (float(spread.mean()) * beta))
 
 
-def _slopes(scores: Floats, labels: NDArray[np.int64], beta: float) -> tuple[Floats, Floats]:
+def _slopes(scores: Floats, labels: Ints, beta: float) -> tuple[Floats, Floats]:
     """Slope of each row's log likelihood in the inverse temperature, and minus its second derivative (n,)."""
     n, k = scores.shape
     slope, spread = np.empty(n), np.empty(n)

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
+from backslide.stats.arrays import Floats, Ints, Mask
 from backslide.stats.change.bootstrap import Resampler
 from backslide.stats.drift.boosting import classify, regress
-from backslide.stats.metrics.metric import Floats
 from backslide.stats.sorted_search import search_sorted
 
 FOLDS = 3
@@ -71,12 +70,12 @@ class MovedSums:
     current_replicates: Floats
 
 
-def _folds(n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+def _folds(n: int, rng: np.random.Generator) -> Ints:
     """Fold of each row (n,)."""
     return np.asarray(rng.permutation(np.arange(n) % FOLDS))
 
 
-def domain_weights(x_ref: Floats, x_cur: Floats, categorical: NDArray[np.bool_], rng: np.random.Generator) -> Domain:
+def domain_weights(x_ref: Floats, x_cur: Floats, categorical: Mask, rng: np.random.Generator) -> Domain:
     """Cross-fitted, regularised domain classifier with Platt scaling on the out-of-fold scores."""
     return DomainFolds(x_ref, x_cur, categorical, rng).domain
 
@@ -84,7 +83,7 @@ def domain_weights(x_ref: Floats, x_cur: Floats, categorical: NDArray[np.bool_],
 class DomainFolds:
     """The domain classifier of two windows, fitted fold by fold as far as it is asked."""
 
-    def __init__(self, x_ref: Floats, x_cur: Floats, categorical: NDArray[np.bool_], rng: np.random.Generator) -> None:
+    def __init__(self, x_ref: Floats, x_cur: Floats, categorical: Mask, rng: np.random.Generator) -> None:
         self.rows = len(x_ref), len(x_cur)
         self.categorical = categorical
         self.x = np.vstack([x_ref, x_cur])
@@ -139,10 +138,10 @@ def _platt_odds(raw: Floats, y: Floats) -> Floats:
 
 def class_probabilities(
     x_ref: Floats,
-    labels: NDArray[np.int64],
+    labels: Ints,
     x_cur: Floats,
     classes: int,
-    categorical: NDArray[np.bool_],
+    categorical: Mask,
     rng: np.random.Generator,
 ) -> tuple[Floats, Floats]:
     """P(label | x) learned on the reference: out-of-fold for reference rows (n_ref, K), averaged over folds for current rows."""
@@ -165,7 +164,7 @@ def expected_losses(
     x_ref: Floats,
     losses: Floats,
     x_cur: Floats,
-    categorical: NDArray[np.bool_],
+    categorical: Mask,
     rng: np.random.Generator,
 ) -> tuple[Floats, Floats]:
     """E[loss | x] learned on the reference, for every column of ``losses`` (n_ref, F)."""
@@ -180,7 +179,7 @@ def expected_losses(
     return inside, outside
 
 
-def count_expectations(probabilities: Floats, predictions: NDArray[np.int64]) -> Floats:
+def count_expectations(probabilities: Floats, predictions: Ints) -> Floats:
     """Expected count statistics (n, 3K) given P(label | x) and the prediction, which x determines."""
     n, k = probabilities.shape
     rows = np.zeros((n, 3 * k))
@@ -235,8 +234,8 @@ class ReweightedReference:
 
 def reweight_classes(
     s_ref: Floats,
-    y_ref: NDArray[np.int64],
-    y_cur: NDArray[np.int64],
+    y_ref: Ints,
+    y_cur: Ints,
     classes: int,
     draw_ref: Resampler,
     draw_cur: Resampler,
@@ -262,9 +261,9 @@ def reweight_classes(
 
 
 def class_ratios(
-    y_ref: NDArray[np.int64],
-    said_ref: NDArray[np.int64],
-    said_cur: NDArray[np.int64],
+    y_ref: Ints,
+    said_ref: Ints,
+    said_cur: Ints,
     classes: int,
     draws: tuple[Resampler, Resampler],
 ) -> tuple[Floats, Floats]:
@@ -289,9 +288,7 @@ def class_ratios(
     return ratio, np.maximum(ratio + off @ solve.T, LEAST_RATIO)
 
 
-def bins_of(
-    ref: Floats, cur: Floats, discrete: bool, bins: int = 8
-) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+def bins_of(ref: Floats, cur: Floats, discrete: bool, bins: int = 8) -> tuple[Ints, Ints, int]:
     """Bin numbers of both windows on the reference's quantiles (or its levels), missing as the last bin."""
     known = ref[np.isfinite(ref)]
     if discrete:
@@ -301,14 +298,14 @@ def bins_of(
         edges = np.unique(np.quantile(known, np.linspace(0, 1, bins + 1)[1:-1])) if len(known) else np.empty(0)
     last = len(edges) + 1
 
-    def code(values: Floats) -> NDArray[np.int64]:
+    def code(values: Floats) -> Ints:
         index = search_sorted(edges, values, "right")
         return np.where(np.isfinite(values), index, last).astype(np.int64)
 
     return code(ref), code(cur), last + 1
 
 
-def one_feature_weights(code_ref: NDArray[np.int64], code_cur: NDArray[np.int64], cells: int) -> Floats:
+def one_feature_weights(code_ref: Ints, code_cur: Ints, cells: int) -> Floats:
     """Weights of the reference rows that move one binned feature to its current distribution, clipped like ``Domain``."""
     p_ref = np.bincount(code_ref, minlength=cells) / max(len(code_ref), 1)
     p_cur = np.bincount(code_cur, minlength=cells) / max(len(code_cur), 1)
@@ -319,8 +316,8 @@ def one_feature_weights(code_ref: NDArray[np.int64], code_cur: NDArray[np.int64]
 def residual_change(
     residual_ref: Floats,
     residual_cur: Floats,
-    code_ref: NDArray[np.int64],
-    code_cur: NDArray[np.int64],
+    code_ref: Ints,
+    code_cur: Ints,
     cells: int,
 ) -> tuple[float, int]:
     """Change of the mean signed residual per cell beyond the overall change, in standard errors: (sum of (z^2 - 1), cells used).
@@ -342,7 +339,7 @@ def residual_change(
     return score, used
 
 
-def _cell_moments(values: Floats, code: NDArray[np.int64], cells: int, n: NDArray[np.int64]) -> tuple[Floats, Floats]:
+def _cell_moments(values: Floats, code: Ints, cells: int, n: Ints) -> tuple[Floats, Floats]:
     total, square = np.bincount(code, values, cells), np.bincount(code, values**2, cells)
     mean = total / np.maximum(n, 1)
     return mean, np.maximum(square / np.maximum(n, 1) - mean**2, 0.0)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Mask
 
 LEAST_CHANCE = 0.02
 """Chances of arrival under this are taken for it, so that no row weighs more than fifty."""
@@ -104,7 +104,7 @@ class Selective:
         return self.p_value < CHANGED and self.highest - self.lowest >= 2 * MATERIAL
 
 
-def selective_labels(scores: Floats, labelled: NDArray[np.bool_], groups: int = 10) -> Selective | None:
+def selective_labels(scores: Floats, labelled: Mask, groups: int = 10) -> Selective | None:
     """Chi-squared test that the labelled share is the same in every tenth of the score (n,); None with too few rows."""
     known = np.isfinite(scores)
     scores, labelled = scores[known], labelled[known]

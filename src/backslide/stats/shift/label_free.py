@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backslide.contracts import finding, say
-from backslide.stats.metrics.metric import Floats, Metric
+from backslide.stats.arrays import Floats, Ints, Mask
+from backslide.stats.metrics.metric import Metric
 from backslide.stats.shift import doubly_robust
 
 MIN_ESS = 200.0
@@ -41,14 +42,14 @@ def estimate_moved(
     statistics: Floats,
     x_ref: Floats,
     x_cur: Floats,
-    categorical: NDArray[np.bool_],
+    categorical: Mask,
     rng: np.random.Generator,
     *,
     history: list[tuple[float, float]],
     classes: int,
-    labels: NDArray[np.int64] | None = None,
+    labels: Ints | None = None,
     predictions: tuple[NDArray[np.generic], NDArray[np.generic]] | None = None,
-    fresh: tuple[NDArray[np.int64], Floats] | None = None,
+    fresh: tuple[Ints, Floats] | None = None,
 ) -> tuple[LabelFreeEstimate | None, str | None]:
     """The metric of rows ``x_cur`` (m, p) without labels, or why there is none.
 
@@ -94,9 +95,9 @@ def _expected(
     statistics: Floats,
     x_ref: Floats,
     x_cur: Floats,
-    categorical: NDArray[np.bool_],
+    categorical: Mask,
     rng: np.random.Generator,
-    labels: NDArray[np.int64] | None,
+    labels: Ints | None,
     predictions: tuple[NDArray[np.generic], NDArray[np.generic]] | None,
     classes: int,
 ) -> tuple[Floats, Floats]:

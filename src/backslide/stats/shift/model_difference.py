@@ -19,12 +19,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
+from backslide.stats.arrays import Floats, Ints, Mask
 from backslide.stats.change.metric_change import USUAL_DAY, Units
 from backslide.stats.change.units import Days, row_units
-from backslide.stats.metrics.metric import Floats, Metric, influence
+from backslide.stats.metrics.metric import Metric, influence
 from backslide.stats.metrics.ranking import roc_auc_rows
 
 PRIOR_DF = 4.0
@@ -100,7 +100,7 @@ def compare_paired(metric: Metric, old: Floats, new: Floats, days: Days) -> Mode
     return result if result.p_value >= p_value else _replaced(result, p_value, f"{test}, at least as wide as by day")
 
 
-def compare_paired_whole(value: Callable[[NDArray[np.bool_]], tuple[float, float]], units: Units) -> ModelDifference:
+def compare_paired_whole(value: Callable[[Mask], tuple[float, float]], units: Units) -> ModelDifference:
     """The same for a metric that gives one number for all rows at once.
 
     ``value`` maps a mask of rows (n,) to (old, new); ``units`` are jackknife units of its difference (``stats.jackknife``).
@@ -178,7 +178,7 @@ class Areas:
         return float(2 * stats.t.sf(abs(self.new - self.old) / self.se, self.df))
 
 
-def delong(positive: NDArray[np.bool_], old: Floats, new: Floats, clusters: NDArray[np.int64] | None = None) -> Areas:
+def delong(positive: Mask, old: Floats, new: Floats, clusters: Ints | None = None) -> Areas:
     """DeLong's test of two correlated areas (DeLong, DeLong and Clarke-Pearson 1988) by midranks (Sun and Xu 2014).
 
     With ``clusters`` (n,), such as days, rows of one cluster may be alike (Obuchowski 1997); the degrees of freedom are then
@@ -217,7 +217,7 @@ class _DayDifferences:
 
     moves: Floats
     shares: Floats
-    ordinals: NDArray[np.int64]
+    ordinals: Ints
 
     def variance(self) -> tuple[float, float]:
         """Cluster-robust variance of the difference and its degrees of freedom; (0, 0) with one day."""

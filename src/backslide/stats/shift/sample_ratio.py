@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
+from backslide.stats.arrays import Floats, Ints
 from backslide.stats.two_sample import chi_squared, wilson
 
 
@@ -35,13 +35,13 @@ def sample_ratio(old: int, new: int, planned: float | None) -> Ratio:
     return Ratio(new / (old + new), low, high, planned, p_value)
 
 
-def counts_differ(old: NDArray[np.int64], new: NDArray[np.int64]) -> tuple[float, float]:
+def counts_differ(old: Ints, new: Ints) -> tuple[float, float]:
     """Cramer's V and p-value that both arms come from one distribution over the same categories."""
     size, p_value, _ = chi_squared(old, new)
     return size, p_value
 
 
-def values_differ(old: NDArray[np.float64], new: NDArray[np.float64]) -> tuple[float, float]:
+def values_differ(old: Floats, new: Floats) -> tuple[float, float]:
     """Difference of finite values in standard deviations, and the p-value of Welch's test on their ranks."""
     values = np.concatenate([old, new])
     ranked = stats.rankdata(values)

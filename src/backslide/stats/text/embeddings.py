@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import orthogonal_procrustes
 
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Ints
 
 Matrix = NDArray[np.float32]
-Ints = NDArray[np.int64]
 MOST_CLUSTERS = 16
 ROWS_PER_CLUSTER = 60
 FAR = 0.995

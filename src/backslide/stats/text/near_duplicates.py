@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
+from backslide.stats.arrays import Ints
+
 BINS = 64
 BAND = 4
 """Numbers of a bucket: texts that share half of their runs meet in one of the 16 with 64 %, those that share 0.8 with 99.9 %."""
@@ -69,7 +71,7 @@ def _filled(hashes: Hashes) -> Hashes:
     return np.asarray(part)
 
 
-def clumps(hashes: Hashes) -> NDArray[np.int64]:
+def clumps(hashes: Hashes) -> Ints:
     """The number of the clump of near-copies of each text (n,); a text without a copy is a clump of its own."""
     n = len(hashes)
     known = hashes[:, 0] != _EMPTY
@@ -85,7 +87,7 @@ def clumps(hashes: Hashes) -> NDArray[np.int64]:
     return np.asarray(connected_components(graph, directed=False)[1], np.int64)
 
 
-def _first_of_bucket(band: Hashes) -> NDArray[np.int64]:
+def _first_of_bucket(band: Hashes) -> Ints:
     key = np.zeros(len(band), np.uint64)
     with np.errstate(over="ignore"):
         for k in range(band.shape[1]):

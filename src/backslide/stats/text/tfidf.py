@@ -14,11 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse, stats
 
+from backslide.stats.arrays import Floats, Ints, Mask
 from backslide.stats.drift.domain_classifier import FOLDS, Days, Separation, placements, stretches, with_interval
-from backslide.stats.metrics.metric import Floats
 
 MOST_TERMS = 6_000
 LEAST_TEXTS = 5
@@ -85,9 +84,9 @@ class TextSeparation:
     places: tuple[Floats, Floats]
     """Share of the other window's texts on the right side of each text (n,), NaN where it took no part."""
     scores: tuple[Floats, Floats]
-    fold: tuple[NDArray[np.int64], NDArray[np.int64]]
+    fold: tuple[Ints, Ints]
 
-    def within(self, rows: tuple[NDArray[np.bool_], NDArray[np.bool_]], days: tuple[Days, Days]) -> Separation:
+    def within(self, rows: tuple[Mask, Mask], days: tuple[Days, Days]) -> Separation:
         """The same classifier on some of the texts of both windows."""
         return _cross_validate(self.scores, self.fold, rows, days)[0]
 
@@ -117,11 +116,11 @@ def text_separation(bag: Bag, days: tuple[Days, Days], rng: np.random.Generator)
 
 def _cross_validate(
     scores: tuple[Floats, Floats],
-    fold: tuple[NDArray[np.int64], NDArray[np.int64]],
-    rows: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    fold: tuple[Ints, Ints],
+    rows: tuple[Mask, Mask],
     days: tuple[Days, Days],
 ) -> tuple[Separation, tuple[Floats, Floats]]:
-    parts: list[list[tuple[NDArray[np.int64], Floats]]] = [[], []]
+    parts: list[list[tuple[Ints, Floats]]] = [[], []]
     placed = tuple(np.full(len(s), np.nan) for s in scores)
     for k in range(FOLDS):
         test = [np.flatnonzero((f == k) & use & np.isfinite(s)) for f, use, s in zip(fold, rows, scores, strict=True)]
@@ -146,9 +145,7 @@ class Term:
     after: float
 
 
-def telling_terms(
-    bag: Bag, rows: tuple[NDArray[np.bool_], NDArray[np.bool_]] | None = None, most: int = 12
-) -> list[Term]:
+def telling_terms(bag: Bag, rows: tuple[Mask, Mask] | None = None, most: int = 12) -> list[Term]:
     """Terms that come more often, and less often, by more than chance (Bonferroni over all terms), the clearest first."""
     used = bag.counts if rows is None else tuple(c[np.flatnonzero(r)] for c, r in zip(bag.counts, rows, strict=True))
     counts = [np.asarray((c > 0).sum(axis=0)).ravel().astype(float) for c in used]

@@ -9,10 +9,9 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Ints
 from backslide.stats.text.tfidf import Bag
 
 MOST_TOPICS = 12
@@ -27,7 +26,7 @@ class Topics:
 
     words: tuple[tuple[str, ...], ...]
     """Of each topic, the weightiest first (K)."""
-    codes: tuple[NDArray[np.int64], NDArray[np.int64]]
+    codes: tuple[Ints, Ints]
     """Topic of each text (n,); K where it has none."""
     loading: tuple[Floats, Floats]
     """How much of a text is its topic (n,), 0 to 1."""

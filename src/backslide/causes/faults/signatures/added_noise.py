@@ -32,7 +32,7 @@ from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair
 from backslide.playbook.base import Scenario
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Mask
 from backslide.stats.two_sample import ks, ks_limit, ks_p_value, quantiles_of_sorted, ranks
 
 MIN_SPREAD = 1.1
@@ -90,7 +90,7 @@ class AddedNoise(ColumnSignature):
             where = "" if off.mean() >= NEARLY_ALL else f" on {say.percent(float(off.mean()))} of the rows"
             yield self.noisier(pair, extra, off, where)
 
-    def noisier(self, pair: Pair, extra: float, rows: edit.Mask, where: str = "") -> Hypothesis:
+    def noisier(self, pair: Pair, extra: float, rows: Mask, where: str = "") -> Hypothesis:
         """That as much noise, as one standard deviation, was added to ``rows`` (n_cur,), in words ``where``."""
         return self.hypothesis(
             pair,
@@ -191,7 +191,7 @@ def _fits(pair: Pair, noisy: Floats) -> bool:
     return ks(noisy[np.isfinite(noisy)], cur) <= noise + REMAINS * pair.moved
 
 
-def _off_lattice(pair: Pair) -> edit.Mask | None:
+def _off_lattice(pair: Pair) -> Mask | None:
     """Current rows (n,) off the steps that every reference value lies on; None where few are, or as few different ones."""
     if len(pair.finite[1]) < edit.MIN_ROWS:
         return None
@@ -206,7 +206,7 @@ def _off_lattice(pair: Pair) -> edit.Mask | None:
     return off if len(np.unique(values[off])) >= DIFFERENT * off.sum() else None
 
 
-def _deviation_off(pair: Pair, off: edit.Mask) -> float | None:
+def _deviation_off(pair: Pair, off: Mask) -> float | None:
     """Deviation of the noise that makes the reference most like the values off the lattice; None where it needs none."""
     ref, cur = pair.finite[0], np.sort(pair.numbers[1][off])
     step = step_of(ref)

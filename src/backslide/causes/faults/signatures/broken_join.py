@@ -28,7 +28,6 @@ from itertools import combinations
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.causes.columns import edit
@@ -40,7 +39,7 @@ from backslide.engine.columns.pair import Pair, to_words
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from backslide.playbook.clock import time_columns
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Mask
 from backslide.stats.two_sample import ranks
 
 STILL = 0.05
@@ -244,7 +243,7 @@ def _stands_still(pair: Pair) -> bool:
     return gone <= STILL and distance(pair) <= STILL + noise(pair)
 
 
-def _edges(ties: Dependence) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Floats]:
+def _edges(ties: Dependence) -> tuple[Mask, Mask, Floats]:
     """Per pair of columns: whether their correlations are kept, whether the strong ones are lost, and the strongest lost."""
     error, strong = ties.error(), ties.strong()
     size, left = np.abs(ties.reference), np.abs(ties.current)
@@ -269,7 +268,7 @@ def _unrelated(case: Case, one: str, other: str) -> bool:
     return after <= REMAINS * before + 3 * noise_of_it
 
 
-def _components(nodes: list[int], kept: NDArray[np.bool_]) -> list[list[int]]:
+def _components(nodes: list[int], kept: Mask) -> list[list[int]]:
     left, groups = list(nodes), []
     while left:
         group = [left.pop(0)]

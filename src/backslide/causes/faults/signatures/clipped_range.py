@@ -26,7 +26,7 @@ from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair
 from backslide.playbook.base import Scenario
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 from backslide.stats.two_sample import ks, ks_limit, ks_p_value
 
 MIN_MASS = 0.02

@@ -29,11 +29,9 @@ from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import MISSING, Pair
 from backslide.playbook.base import Scenario
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Ints, Mask
 from backslide.stats.sorted_search import search_sorted
 from backslide.stats.two_sample import ks, proportion_z
-
-Mask = NDArray[np.bool_]
 
 LEAST_RISE = 0.04
 LEAST_Z = 6.0
@@ -120,7 +118,7 @@ def _alike(pairs: list[Pair]) -> Iterator[tuple[Pair, Pair]]:
         yield from ((one, pairs[i + 1 + j]) for j in np.flatnonzero(agree >= LEAST_RISE / 2))
 
 
-def _numbered(pair: Pair, numbers: dict[str, int]) -> NDArray[np.int64]:
+def _numbered(pair: Pair, numbers: dict[str, int]) -> Ints:
     """The number of the text of each current row (n_cur,), the same in all columns: they compare faster than texts."""
     levels, (_, current) = pair.codes
     return np.array([numbers.setdefault(level, len(numbers)) for level in levels], np.int64)[current]
@@ -185,7 +183,7 @@ CLEAR = 5.0
 """Standard deviations of the distance between which two columns are told apart."""
 
 
-def whose(case: Case, one: Pair, other: Pair, rows: NDArray[np.bool_]) -> Pair | None:
+def whose(case: Case, one: Pair, other: Pair, rows: Mask) -> Pair | None:
     """The column whose values stand in both on these current rows (n_cur,); None where it cannot be told."""
     companions = _companions(case, {one.name, other.name})
     far = [_distance(pair, companions, rows) for pair in (one, other)]
@@ -224,7 +222,7 @@ def _ranks(pair: Pair) -> tuple[Floats, Floats]:
     return rank(pair.numbers[0]), rank(pair.numbers[1])
 
 
-def _distance(pair: Pair, companions: list[tuple[Floats, Floats]], rows: NDArray[np.bool_]) -> tuple[float, int]:
+def _distance(pair: Pair, companions: list[tuple[Floats, Floats]], rows: Mask) -> tuple[float, int]:
     """How far the means of the companions lie from the reference in bins of the column: chi-squared, and its degrees."""
     if pair.numeric:
         edges = np.quantile(pair.finite[0], np.arange(1, BINS) / BINS)

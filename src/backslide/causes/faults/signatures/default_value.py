@@ -32,7 +32,7 @@ from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import MISSING, Pair
 from backslide.playbook.base import Scenario
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 from backslide.stats.two_sample import chi_squared, ks, ks_limit, ks_p_value, proportion_z
 
 MIN_RISE = 0.02

@@ -38,6 +38,7 @@ from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from backslide.playbook.drift.embedding import embedding_columns
 from backslide.playbook.drift.embedding.embedding_columns import VectorFacts, Vectors
+from backslide.stats.arrays import Floats, Mask
 from backslide.stats.text.embeddings import directions_of, strangers
 from backslide.stats.two_sample import KS_LIMIT_1_PERCENT, ks, ks_limit
 
@@ -53,8 +54,6 @@ REMAINS = 0.1
 """Share of the moved distance of the norms that may remain once they are rescaled."""
 AMONG = 0.1
 """Share of the directions that may lie where none lay for a change of norms alone."""
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -292,7 +291,7 @@ class _VectorReader(scenarios.TrueModel):
 
     feature_names_in_ = np.array(["income", "age", "premium", "vector"])
 
-    def predict_proba(self, frame: Any) -> NDArray[np.float64]:
+    def predict_proba(self, frame: Any) -> Floats:
         """Scores (n, 2); a vector that says none of three channels clearly counts as "partner"."""
         vectors = np.stack([np.asarray(v, float) for v in frame["vector"]])
         said = np.array(["web", "phone", "branch"], object)[vectors[:, :3].argmax(axis=1)]

@@ -28,7 +28,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from backslide.case import Case, Side
-from backslide.causes.columns import edit
 from backslide.causes.faults.base import Hypothesis, scenario_with
 from backslide.causes.faults.column_signature import LostValues
 from backslide.causes.faults.signatures.clipped_range import limit_of
@@ -38,6 +37,7 @@ from backslide.engine.columns import names
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import MISSING, Pair
 from backslide.playbook.base import Scenario
+from backslide.stats.arrays import Ints, Mask
 
 MAX_LUCK = 1e-9
 MAX_SHARE_BEFORE = 0.95
@@ -155,7 +155,7 @@ def _stay(texts: NDArray[np.object_]) -> float:
     return float((texts[1:] == texts[:-1]).sum() / len(texts))
 
 
-Stale = tuple[edit.Mask, str, dict[str, Any]]
+Stale = tuple[Mask, str, dict[str, Any]]
 
 
 def _find_constant_days(case: Case, pair: Pair) -> Stale | None:
@@ -222,7 +222,7 @@ def _may_be_stuck(case: Case, pair: Pair) -> bool:
 
 
 @once
-def _day_of_row(side: Side) -> NDArray[np.int64]:
+def _day_of_row(side: Side) -> Ints:
     """The number of each row's day (n,), -1 without one."""
     days = side.sample[names.DAY]
     return (days.rank("dense") - 1).cast(pl.Int64).fill_null(-1).to_numpy()
@@ -257,7 +257,7 @@ def _find_constant_run(case: Case, pair: Pair) -> Stale | None:
     return rows, f"is stuck at {value} for {length} rows in a row", {"stale": "for a while", "value": value}
 
 
-def _at_a_limit(pair: Pair, rows: edit.Mask) -> bool:
+def _at_a_limit(pair: Pair, rows: Mask) -> bool:
     """Whether the stuck rows (n,) hold the smallest or largest value, and a limit explains that, or other rows hold it too."""
     values = pair.numbers[1]
     held = np.unique(values[rows]) if pair.numeric else np.array([])

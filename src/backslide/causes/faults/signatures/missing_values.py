@@ -31,7 +31,7 @@ from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import Pair
 from backslide.playbook.base import Scenario
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Mask
 from backslide.stats.two_sample import proportion_z
 
 MIN_RISE = 0.02
@@ -87,7 +87,7 @@ class MissingValues(LostValues):
         limit = np.quantile(case.pairs[column].finite[0], 1 - rate if cut.side == "above" else rate)
         return edit.blank(frame, column, replace(cut, value=float(limit)).beyond(values))
 
-    def lose(self, frame: pl.DataFrame, column: str, rows: edit.Mask, hypothesis: Hypothesis) -> pl.DataFrame:
+    def lose(self, frame: pl.DataFrame, column: str, rows: Mask, hypothesis: Hypothesis) -> pl.DataFrame:
         """Blank the values."""
         return edit.blank(frame, column, rows)
 
@@ -109,7 +109,7 @@ class _Limit:
     side: str
     value: float
 
-    def beyond(self, values: Floats) -> edit.Mask:
+    def beyond(self, values: Floats) -> Mask:
         """Which values it takes (n,)."""
         return np.asarray(values > self.value if self.side == "above" else values < self.value)
 

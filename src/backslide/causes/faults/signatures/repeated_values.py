@@ -29,7 +29,7 @@ from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import MISSING, Pair
 from backslide.playbook.base import Scenario
 from backslide.playbook.clock import time_columns
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 
 LEAST_SHARE = 0.08
 """Share of rows with the value of the row before, beyond chance."""

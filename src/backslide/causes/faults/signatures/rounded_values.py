@@ -29,7 +29,7 @@ from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair
 from backslide.playbook.base import Scenario
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 from backslide.stats.two_sample import ks_limit
 
 OFF = 0.4

@@ -23,7 +23,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.causes.columns import edit as columns
@@ -38,6 +37,7 @@ from backslide.engine.columns.kinds import ColumnKind, kind_of
 from backslide.engine.columns.pair import Pair
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
+from backslide.stats.arrays import Floats, Mask
 from backslide.stats.two_sample import ks_limit
 
 RENAMED = 0.05
@@ -57,7 +57,7 @@ class SchemaChange(ColumnSignature):
         elif (some := find_partial_format_change(pair)) is not None:
             yield self._format(pair, *some, float(some[1].mean()))
 
-    def _format(self, pair: Pair, change: FormatChange, rows: NDArray[np.bool_], share: float) -> Hypothesis:
+    def _format(self, pair: Pair, change: FormatChange, rows: Mask, share: float) -> Hypothesis:
         column, (before, after) = pair.name, change
         where = f" on {say.percent(share)} of the rows" if share < 1 else ""
         hypothesis = self.hypothesis(
@@ -126,7 +126,7 @@ class SchemaChange(ColumnSignature):
 class _Lenient(scenarios.TrueModel):
     """The true model behind a pipeline that reads what it can and takes the rest for missing."""
 
-    def predict_proba(self, frame: Any) -> NDArray[np.float64]:
+    def predict_proba(self, frame: Any) -> Floats:
         """Scores (n, 2)."""
         columns = {name: np.asarray(frame[name]) for name in ("income", "age", "channel")}
         columns["income"] = np.array([_number(value) for value in columns["income"]])

@@ -30,7 +30,7 @@ from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import Pair
 from backslide.playbook.base import Scenario
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 from backslide.stats.two_sample import ks, ks_floor, ks_limit
 
 ONE_SIDED = 0.995

@@ -35,7 +35,6 @@ from scipy import stats
 
 from backslide.case import Case
 from backslide.causes.columns import edit
-from backslide.causes.columns.edit import Mask
 from backslide.causes.columns.lags import (
     MOST_DAYS,
     MOST_KEYS,
@@ -63,7 +62,7 @@ from backslide.engine.columns.pair import Pair, to_texts
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from backslide.playbook.clock import time_columns
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Mask
 
 EARLIER = 1.1
 """Times as much as a late column that one which comes early must mend to be it instead."""

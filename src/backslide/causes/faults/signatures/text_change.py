@@ -39,6 +39,7 @@ from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import MISSING, Pair, to_texts
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
+from backslide.stats.arrays import Mask
 from backslide.stats.two_sample import proportion_z
 
 MIN_RISE = 0.02
@@ -157,9 +158,7 @@ class _Reader(scenarios.TrueModel):
         return frame.with_columns(pl.Series("p_yes", p), pl.Series("prediction", np.where(p >= 0.5, "yes", "no")))
 
 
-def _each(
-    frame: pl.DataFrame, column: str, change: Callable[[str], str], rows: columns.Mask | None = None
-) -> pl.DataFrame:
+def _each(frame: pl.DataFrame, column: str, change: Callable[[str], str], rows: Mask | None = None) -> pl.DataFrame:
     given = to_texts(frame[column])
     mask = np.ones(len(given), bool) if rows is None else rows
     values = [

@@ -43,10 +43,9 @@ from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair, to_texts
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Mask
 from backslide.stats.two_sample import ks
 
-Mask = NDArray[np.bool_]
 Texts = NDArray[np.object_]
 
 USUAL = 0.02
@@ -205,7 +204,7 @@ class _NoteReader(scenarios.TrueModel):
 
     feature_names_in_ = np.array(["income", "age", "subject", "note"])
 
-    def predict_proba(self, frame: Any) -> NDArray[np.float64]:
+    def predict_proba(self, frame: Any) -> Floats:
         """Scores (n, 2)."""
         channel = [str(note).rsplit(" ", 1)[-1] for note in np.asarray(frame["note"], object)]
         columns = {name: np.asarray(frame[name]) for name in ("income", "age")}

@@ -55,7 +55,7 @@ from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import Pair
 from backslide.playbook.base import Scenario
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Mask
 from backslide.stats.two_sample import distinct_of_sorted, ks, ks_limit, ks_p_value
 
 QUANTILES = np.linspace(0.02, 0.98, 49)
@@ -122,7 +122,7 @@ class UnitChange(ColumnSignature):
         pair: Pair,
         conversion: Conversion | MonotoneMap | Offset | Affine | ClockShift,
         exact: bool,
-        rows: edit.Mask | None = None,
+        rows: Mask | None = None,
     ) -> Hypothesis:
         share = "" if rows is None else f" on {say.percent(float(rows.mean()))} of the rows, by the clock of each"
         return self.hypothesis(
@@ -205,7 +205,7 @@ def _converted(
     frame: pl.DataFrame,
     column: str,
     conversion: Conversion | MonotoneMap | Offset | Affine | ClockShift,
-    rows: edit.Mask,
+    rows: Mask,
     *,
     back: bool,
 ) -> pl.DataFrame:

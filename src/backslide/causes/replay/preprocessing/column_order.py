@@ -7,7 +7,6 @@ from itertools import combinations
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from backslide.causes.replay.preprocessing.replay import ALWAYS, Alter, Asker, InputChange, margins
 from backslide.contracts import say
@@ -15,6 +14,7 @@ from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import to_numbers
 from backslide.models.orders import Order, by_weight, find_order
 from backslide.playbook.shadow.replay import equal_answers
+from backslide.stats.arrays import Floats, Ints
 
 TRIED = 40
 """Rows on which every exchange is tried."""
@@ -76,7 +76,7 @@ def _taken(asker: Asker) -> list[str]:
     return list(asker.model.features or asker.case.problem.features)
 
 
-def _step_by_step(asker: Asker, rows: pl.DataFrame, at: NDArray[np.int64]) -> dict[str, str]:
+def _step_by_step(asker: Asker, rows: pl.DataFrame, at: Ints) -> dict[str, str]:
     """An order that no list gives, where the answers are far off and come nearer with every exchange; else none."""
     columns = _taken(asker)
     served = asker.served(at)
@@ -87,7 +87,7 @@ def _step_by_step(asker: Asker, rows: pl.DataFrame, at: NDArray[np.int64]) -> di
     ):
         return {}
 
-    def look(orders: Sequence[Order]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def look(orders: Sequence[Order]) -> tuple[Floats, Floats]:
         frames = [_reordered(rows, {columns[k]: columns[i] for k, i in enumerate(order)}) for order in orders]
         answered = asker.case.answered(asker.model, pl.concat(frames, how="vertical_relaxed"))
         each = np.tile(np.arange(len(at)), len(orders))

@@ -17,7 +17,7 @@ from backslide.causes.replay.preprocessing.replay import Asker, InputChange, mar
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.models.refit import ORDERS, categories, in_order
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 
 SWEEPS = 5
 ROWS = 250

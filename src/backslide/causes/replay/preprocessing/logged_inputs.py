@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from backslide.causes.replay.preprocessing.replay import ALWAYS, Asker, InputChange
 from backslide.causes.replay.preprocessing.scaling import BACK, refit_words
@@ -28,7 +27,7 @@ from backslide.models.last_step import LastStep, split_last
 from backslide.models.refit import categories
 from backslide.models.scalers import ColumnScaling, scaled_columns
 from backslide.models.wrap import wrap
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Ints, Mask
 
 SAME = 1e-6
 """Of a column's spread: as far as a float may be off that was logged in single precision."""
@@ -94,7 +93,7 @@ def _order(parts: LastStep, logged: dict[str, str]) -> list[str] | None:
     return list(logged.values()) if len(logged) == len(parts.names) else None
 
 
-def _served_with(asker: Asker, parts: LastStep, given: Floats, at: NDArray[np.int64]) -> bool:
+def _served_with(asker: Asker, parts: LastStep, given: Floats, at: Ints) -> bool:
     """Whether the model at the end, given what was logged, says what was served: otherwise it is another model."""
     last = wrap(parts.behind(), name=asker.model.name, task=asker.case.settings.model.task)
     frame = asker.rows(at).drop(parts.behind().feature_names_in_.tolist(), strict=False)
@@ -108,7 +107,7 @@ def _differs(ours: Floats, given: Floats, k: int) -> bool:
     return bool((~_near(ours[:, k], given[:, k])).mean() > 1 - ALWAYS)
 
 
-def _near(one: Floats, other: Floats) -> NDArray[np.bool_]:
+def _near(one: Floats, other: Floats) -> Mask:
     """Where two columns hold the same (n,)."""
     finite = np.isfinite(one)
     spread = float(one[finite].std()) if finite.any() else 1.0
@@ -231,7 +230,7 @@ def _affine(own: Floats, got: Floats) -> tuple[float, float] | None:
     return None
 
 
-def _groups(asker: Asker, rows: pl.DataFrame) -> Iterator[tuple[str, NDArray[np.int64]]]:
+def _groups(asker: Asker, rows: pl.DataFrame) -> Iterator[tuple[str, Ints]]:
     """Days, hours, and values of columns that are no features: what a scaler may have been fitted on one by one."""
     keys: list[tuple[str, pl.Expr]] = []
     if names.DAY in rows.columns:

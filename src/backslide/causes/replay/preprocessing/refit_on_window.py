@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import polars as pl
-from numpy.typing import NDArray
 
 from backslide.causes.replay.preprocessing.replay import ALWAYS, Asker, InputChange, as_logged
 from backslide.causes.replay.preprocessing.scaling import BACK, refit_words
@@ -27,6 +26,7 @@ from backslide.models.model import Model
 from backslide.models.refit import ORDERS, PREPROCESSING, Order, categories, refit_parts, reorder_categories
 from backslide.models.scalers import ColumnScaling, scaled_columns
 from backslide.models.wrap import wrap
+from backslide.stats.arrays import Ints
 
 BATCHES = (16, 20, 25, 32, 40, 50, 64, 80, 100, 128, 200, 250, 256, 500, 512, 1000, 1024, 2000, 2048, 5000)
 """Sizes in which services are commonly sent rows."""
@@ -39,7 +39,7 @@ MOST_OF = 0.8
 MOST_FITTED = 2_000_000
 """Rows of the window that parts are fitted on; of a longer one nothing is known exactly."""
 
-Groups = NDArray[np.int64]
+Groups = Ints
 """Of every row the group that it was fitted with."""
 
 
@@ -156,7 +156,7 @@ def _explained(asker: Asker, way: _Way, rows: pd.DataFrame, fitted_on: Groups, a
     return first if equal >= ALWAYS * seen else None
 
 
-def _promising(asker: Asker, model: Model, at: NDArray[np.int64]) -> bool:
+def _promising(asker: Asker, model: Model, at: Ints) -> bool:
     """Whether it says what was served on a few rows; a pipeline whose parts fit no more raises, which is answer enough."""
     rows = asker.rows(at)
     try:

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from backslide.case import Case, Outcomes, Side
 from backslide.contracts.cause import CauseKind
 from backslide.models.model import Model
 from backslide.playbook.shadow.replay import ReplayResult, equal_answers
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Ints, Mask
 
-Mask = NDArray[np.bool_]
 Alter = Callable[[pl.DataFrame], pl.DataFrame]
 
 ALWAYS = 0.99
@@ -76,22 +74,22 @@ class Asker:
         known = self.model.features
         return [c for c in self.case.pairs if known is None or c in known]
 
-    def rows(self, at: NDArray[np.int64]) -> pl.DataFrame:
+    def rows(self, at: Ints) -> pl.DataFrame:
         """Logged rows."""
         return self.side.sample[at]
 
-    def equal(self, frame: pl.DataFrame, at: NDArray[np.int64]) -> Mask:
+    def equal(self, frame: pl.DataFrame, at: Ints) -> Mask:
         """Where the model says to ``frame`` what was served on the rows ``at`` (repeated as often as frame repeats them)."""
         answered = self.case.answered(self.model, frame)
         served = self.side.outcomes.take(at)
         return equal_answers(answered.outcomes, served, self.tolerance) & ~answered.failed
 
-    def each(self, frames: Sequence[pl.DataFrame], at: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def each(self, frames: Sequence[pl.DataFrame], at: Ints) -> Mask:
         """Equality of several alterations of the same rows in one call (alterations, rows)."""
         together = pl.concat(frames, how="vertical_relaxed")
         return self.equal(together, np.tile(at, len(frames))).reshape(len(frames), len(at))
 
-    def matters(self, columns: Sequence[str], at: NDArray[np.int64]) -> bool:
+    def matters(self, columns: Sequence[str], at: Ints) -> bool:
         """Whether the model answers otherwise where the rows have each other's values of the columns."""
         rows = self.rows(at)
         turned = rows.with_columns(rows[c].reverse().alias(c) for c in columns)
@@ -108,7 +106,7 @@ class Asker:
         """What the model says, on a scale on which linear models are linear (n, k); None without scores."""
         return margins(self.case.answered(self.model, frame).outcomes)
 
-    def served(self, at: NDArray[np.int64]) -> Floats | None:
+    def served(self, at: Ints) -> Floats | None:
         """What was served, on the same scale."""
         return margins(self.side.outcomes.take(at))
 

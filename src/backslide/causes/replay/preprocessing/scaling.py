@@ -17,7 +17,7 @@ from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import to_numbers
 from backslide.models.scalers import ColumnScaling, scaled_columns
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 
 FITTED = 300
 """Rows from which scales are computed."""

@@ -32,10 +32,10 @@ from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.drift import change_of_column
 from backslide.playbook.drift.embedding import embedding_columns
-from backslide.playbook.drift.embedding.embedding_columns import Ints, Vectors
+from backslide.playbook.drift.embedding.embedding_columns import Vectors
 from backslide.playbook.drift.embedding.map import described
 from backslide.playbook.drift.group_shares import GroupShift, group_chart, group_finding, group_shifts
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Ints
 from backslide.stats.text.embeddings import Clusters, clusters_of
 
 EXAMPLES = 2

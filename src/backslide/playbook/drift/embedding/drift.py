@@ -36,9 +36,9 @@ from backslide.playbook.drift.embedding import embedding_columns
 from backslide.playbook.drift.embedding.embedding_columns import Vectors
 from backslide.playbook.drift.embedding.map import density_map
 from backslide.playbook.findings import enough_days, separation_finding, separation_severity
+from backslide.stats.arrays import Floats
 from backslide.stats.drift.domain_classifier import Separation, separation
 from backslide.stats.drift.mmd import Distance, kernel_distance
-from backslide.stats.metrics.metric import Floats
 from backslide.stats.text.embeddings import axes_of, norms
 
 AXES = 24

@@ -16,7 +16,7 @@ from backslide.engine.columns.kinds import ColumnKind
 from backslide.engine.columns.vectors import LEAST, Matrix, hashes, lengths, matrix, usual_length
 from backslide.models.embedders import embed_texts, embedder
 from backslide.playbook.drift import change_of_column
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats, Ints, Mask
 from backslide.stats.text.embeddings import norms
 
 MOST = 4_000
@@ -31,7 +31,6 @@ LEAST_ROWS = 200
 UNIFORM = 0.9
 """Share of the reference's vectors that must have one dimension: lists of any length are no embedding."""
 CHUNK = 2_048
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -40,9 +39,9 @@ class VectorFacts:
 
     size: Ints
     """Numbers in it, -1 where there is no vector."""
-    finite: NDArray[np.bool_]
+    finite: Mask
     norm: Floats
-    flat: NDArray[np.bool_]
+    flat: Mask
     """Whether all its numbers are the same; zero vectors among them."""
     key: NDArray[np.uint64]
     """Equal for equal vectors."""
@@ -51,7 +50,7 @@ class VectorFacts:
     high: Floats
 
     @property
-    def known(self) -> NDArray[np.bool_]:
+    def known(self) -> Mask:
         """Rows with a vector."""
         return self.size >= 0
 

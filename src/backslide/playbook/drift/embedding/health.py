@@ -38,8 +38,8 @@ from backslide.playbook.drift.embedding.embedding_columns import VectorFacts
 from backslide.playbook.drift.text import text_columns, vocabulary
 from backslide.playbook.evidence import numeric_histograms
 from backslide.playbook.findings import graded, share_finding
+from backslide.stats.arrays import Floats
 from backslide.stats.drift.univariate import ShareMove
-from backslide.stats.metrics.metric import Floats
 from backslide.stats.two_sample import Z95
 
 UNIT = 1e-3

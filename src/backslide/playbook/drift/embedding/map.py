@@ -10,8 +10,9 @@ from backslide.contracts import say
 from backslide.contracts.evidence import Density, DensityCell
 from backslide.engine.columns import names
 from backslide.engine.columns.kinds import ColumnKind
-from backslide.playbook.drift.embedding.embedding_columns import Ints, Vectors
+from backslide.playbook.drift.embedding.embedding_columns import Vectors
 from backslide.playbook.drift.text import text_columns
+from backslide.stats.arrays import Ints
 from backslide.stats.text.embeddings import axes_of
 
 GRID = 18

@@ -36,7 +36,7 @@ from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.drift import change_of_column
 from backslide.playbook.evidence import bars, numeric_histograms
 from backslide.playbook.findings import graded, share_finding, two_bars
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 
 DAY = 86_400.0
 HOURS = tuple(f"{hour:02d} h" for hour in range(24))

@@ -15,7 +15,7 @@ from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import to_numbers
 from backslide.models.model import Model
 from backslide.playbook.drift import change_of_column
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 
 MOST_ROWS = 1500
 MOST_ANSWERS = 30_000

@@ -32,7 +32,7 @@ from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.drift import change_of_column
 from backslide.playbook.drift.stored_days import share_by_day
 from backslide.playbook.findings import graded, share_finding, two_bars
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.contracts import say
@@ -41,6 +40,7 @@ from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.clock import time_columns
 from backslide.playbook.drift import change_of_column
 from backslide.playbook.findings import enough_days, separation_finding, separation_severity
+from backslide.stats.arrays import Ints
 from backslide.stats.drift.domain_classifier import Separation, separation
 from backslide.stats.drift.rank_correlation import PairChange, correlation_changes, standard_ranks
 from backslide.stats.two_sample import Z95
@@ -185,7 +185,7 @@ def _for_classifier(case: Case) -> list[str]:
     return sorted(columns, key=p_value)[:MOST_COLUMNS]
 
 
-def _alike_weekdays(case: Case, columns: tuple[str, ...], rng: np.random.Generator) -> list[NDArray[np.int64]]:
+def _alike_weekdays(case: Case, columns: tuple[str, ...], rng: np.random.Generator) -> list[Ints]:
     """Rows of both samples, at most ``MOST_ROWS``, the reference's thinned to the current window's weekdays.
 
     Drawn in an order that the content decides, so that the order of rows decides nothing.

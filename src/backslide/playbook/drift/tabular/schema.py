@@ -33,7 +33,7 @@ from backslide.engine.columns.pair import Pair, to_numbers
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Scenario
 from backslide.playbook.drift import change_of_column
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 
 TEXT_FACTS: dict[str, str] = {
     "look like numbers": r"^\s*[+-]?(\d+([.]\d*)?|[.]\d+)([eE][+-]?\d+)?\s*$",

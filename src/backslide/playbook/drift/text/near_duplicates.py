@@ -23,7 +23,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.contracts import say
@@ -35,12 +34,11 @@ from backslide.playbook.drift import change_of_column
 from backslide.playbook.drift.text import text_columns, vocabulary
 from backslide.playbook.drift.text.text_columns import Passages
 from backslide.playbook.findings import graded, share_finding
+from backslide.stats.arrays import Floats, Ints
 from backslide.stats.drift.univariate import ShareMove
-from backslide.stats.metrics.metric import Floats
 from backslide.stats.text.near_duplicates import clumps, signatures
 
 SHOWN = 6
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,8 @@ from backslide.playbook.base import Check, Need, Scenario
 from backslide.playbook.drift import change_of_column
 from backslide.playbook.drift.text import text_columns, vocabulary
 from backslide.playbook.findings import graded, share_finding
+from backslide.stats.arrays import Floats
 from backslide.stats.drift.univariate import ShareMove
-from backslide.stats.metrics.metric import Floats
 from backslide.stats.two_sample import Z95
 
 Pair = tuple[Floats, Floats]

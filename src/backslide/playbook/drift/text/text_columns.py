@@ -9,15 +9,14 @@ from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.engine.columns.cache import once
 from backslide.engine.columns.pair import MISSING
 from backslide.playbook.drift import change_of_column
+from backslide.stats.arrays import Floats, Ints
 from backslide.stats.change.day_noise import DayCounts
 from backslide.stats.drift.univariate import ShareMove, share_move
-from backslide.stats.metrics.metric import Floats
 from backslide.stats.text.tfidf import Bag, bag_of
 
 MOST_COLUMNS = 4
@@ -29,7 +28,6 @@ CHARACTERS = 1_000
 MIN_TEXTS = 200
 QUOTED = 110
 """Characters of a text that are quoted."""
-Ints = NDArray[np.int64]
 
 
 class HasDays(Protocol):

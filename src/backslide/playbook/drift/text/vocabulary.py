@@ -15,8 +15,8 @@ from backslide.case import Case
 from backslide.contracts import say
 from backslide.engine.columns import text_stats
 from backslide.models.vectorisers import terms, vectorisers
-from backslide.playbook.drift.text.text_columns import Ints, Passages, codes, quoted
-from backslide.stats.metrics.metric import Floats
+from backslide.playbook.drift.text.text_columns import Passages, codes, quoted
+from backslide.stats.arrays import Floats, Ints
 
 ENDS = 25
 """Characters at a beginning or an end that are alike by chance in texts of one kind, seldom in many of them."""

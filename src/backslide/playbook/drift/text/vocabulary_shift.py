@@ -25,7 +25,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.contracts import say
@@ -38,6 +37,7 @@ from backslide.playbook.drift import change_of_column
 from backslide.playbook.drift.text import text_columns
 from backslide.playbook.drift.text.text_columns import Passages
 from backslide.playbook.findings import enough_days, separation_finding, separation_severity
+from backslide.stats.arrays import Mask
 from backslide.stats.drift.domain_classifier import Separation
 from backslide.stats.text.tfidf import Bag, Term, telling_terms, text_separation
 from backslide.stats.two_sample import Z95
@@ -147,7 +147,7 @@ def _by_class(case: Case, held: Passages, bag: Bag, within: object) -> tuple[Evi
     labels = [np.array(own, object) for own in held.column_of(case, by)]
     found: list[tuple[str, Separation, list[Term], int, int]] = []
     for label in case.problem.classes:
-        rows: list[NDArray[np.bool_]] = [own == label for own in labels]
+        rows: list[Mask] = [own == label for own in labels]
         if min(int(r.sum()) for r in rows) < MIN_CLASS:
             continue
         pair = rows[0], rows[1]
