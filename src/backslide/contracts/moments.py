@@ -18,3 +18,13 @@ def parse_moment(text: str, what: str = "time") -> datetime:
     except ValueError:
         raise InputError(f"{what}: expected an ISO date or time such as 2026-04-03T10:00:00Z, got {text!r}") from None
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def instant(at: datetime | str | None) -> datetime | None:
+    """A moment with its zone: naive ones are UTC, texts are ISO; None where it is none."""
+    if isinstance(at, str):
+        try:
+            at = datetime.fromisoformat(at)
+        except ValueError:
+            return None
+    return at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TypeVar
 
 from backslide.contracts import say
 from backslide.contracts.cause import Cause, UpstreamJob
 from backslide.contracts.config import Settings
 from backslide.contracts.diagnosis import Diagnosis
+from backslide.contracts.moments import parse_moment
 from backslide.log.lineage import Lineage, read_lineage
 
 C = TypeVar("C", bound=Cause)
@@ -35,7 +35,7 @@ def name_upstream(diagnosis: Diagnosis, settings: Settings, lineage: Lineage | N
     if lineage is None:
         return diagnosis if inputs == diagnosis.inputs else diagnosis.model_copy(update={"inputs": inputs})
     period = diagnosis.inputs.periods.get("current")
-    until = None if period is None else _moment(period.end)
+    until = None if period is None else parse_moment(period.end)
     unknown: list[str] = []
 
     def traced(causes: tuple[C, ...]) -> tuple[C, ...]:
@@ -53,8 +53,3 @@ def name_upstream(diagnosis: Diagnosis, settings: Settings, lineage: Lineage | N
         note = f"no event of {settings.lineage.events} says without doubt which job makes {columns}{where}"
         inputs = inputs.model_copy(update={"notes": (*inputs.notes, note)})
     return diagnosis.model_copy(update={**update, "inputs": inputs})
-
-
-def _moment(text: str) -> datetime:
-    at = datetime.fromisoformat(text)
-    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)

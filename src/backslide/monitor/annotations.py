@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
+from backslide.contracts.moments import instant
 from backslide.contracts.watch import Level, WatchReport
 from backslide.log.dated_events import OURS
 
@@ -30,8 +30,5 @@ def annotation_bodies(report: WatchReport) -> list[dict[str, Any]]:
 
 
 def _milliseconds(text: str) -> int | None:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return round((at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp() * 1000)
+    at = instant(text)
+    return None if at is None else round(at.timestamp() * 1000)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from backslide.contracts.extras import needs
+from backslide.contracts.moments import parse_moment
 from backslide.contracts.watch import Level, WatchReport
 
 _NUMBER = {Level.QUIET: 0, Level.WATCH: 1, Level.ALARM: 2}
@@ -43,7 +42,7 @@ def exposition(*reports: WatchReport) -> str:
         open_incidents.labels(model).set(sum(one.open for one in report.incidents))
         periods.labels(model).set(report.labels.waiting)
         messages.labels(model).set(sum(one.status == "waiting" for one in report.deliveries))
-        looked.labels(model).set(_seconds(report.as_of))
+        looked.labels(model).set(parse_moment(report.as_of).timestamp())
         for stream in report.streams:
             level.labels(model, stream.name).set(_NUMBER[stream.level])
             evidence.labels(model, stream.name).set(stream.evidence)
@@ -55,9 +54,3 @@ def exposition(*reports: WatchReport) -> str:
         if estimated is not None and report.estimated is not None and report.estimated.estimate is not None:
             estimated.labels(model).set(report.estimated.estimate.estimate)
     return generate_latest(registry).decode()
-
-
-def _seconds(moment: str) -> float:
-    """An ISO time in UTC as seconds since 1970."""
-    at = datetime.fromisoformat(moment)
-    return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()

@@ -70,6 +70,11 @@ def noise(case: Case) -> str:
     return "noise of days" if has_days(case) else "noise of rows (no times)"
 
 
+def basis(case: Case, rows: tuple[int, int], what: str) -> str:
+    """What a finding about a sample of texts or vectors rests on."""
+    return f"sample of {rows[0]} and {rows[1]} {what}; {noise(case)}"
+
+
 def canonical(case: Case, side: Side, columns: Iterable[str]) -> Ints:
     """The sampled rows in an order that their content decides (n,)."""
     chosen = side.sample.select(columns)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from backslide.contracts import say
+from backslide.contracts.moments import instant
 from backslide.report.charts.palette import BAND
 from backslide.report.charts.parts import COLOUR, DASH, axis_of, quantity, same_length, sized, vertical_marks
 
@@ -89,11 +89,8 @@ def _events_within(evidence: Series, times: Sequence[float]) -> dict[str, float]
 
 def milliseconds(text: str) -> float | None:
     """An ISO time as milliseconds since 1970 in UTC; None for what is no ISO time."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000
+    at = instant(text)
+    return None if at is None else at.timestamp() * 1000
 
 
 def time_axis(ends: tuple[float, float]) -> Spec:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 
 from backslide.contracts import say
 from backslide.contracts.escape import clean_text
+from backslide.contracts.moments import instant
 from backslide.contracts.watch import Level, Stream, WatchReport
 from backslide.contracts.watch_settings import WatchSettings
 from backslide.monitor.periods import PeriodGrid
@@ -157,8 +158,5 @@ def at(label: str) -> int | None:
     """Seconds since 1970 of a period's name or an event's time, or the rows before a numbered period."""
     if label.startswith("rows "):
         return int(label.split()[1]) - 1
-    try:
-        moment = datetime.fromisoformat(label)
-    except ValueError:
-        return None
-    return int((moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment).timestamp())
+    moment = instant(label)
+    return None if moment is None else int(moment.timestamp())

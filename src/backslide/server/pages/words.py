@@ -7,24 +7,13 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from backslide.contracts import say
+from backslide.contracts.moments import instant
 
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MINUTE, HOUR, DAY = 60, 3600, 86400
 WORDED_DAYS = 6
 """So many days back the weekday alone says which day it was."""
 MONTH_DAYS, YEAR_DAYS = 30.44, 365.25
-
-
-def instant(at: datetime | str | None) -> datetime | None:
-    """A moment with its zone: naive ones are UTC, texts are ISO; None where it is none."""
-    if isinstance(at, str):
-        try:
-            at = datetime.fromisoformat(at)
-        except ValueError:
-            return None
-    if at is None:
-        return None
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at
 
 
 def moment(at: datetime | str | None, zone: ZoneInfo, now: datetime) -> str:

@@ -117,7 +117,7 @@ class EmbeddingClusters(Check):
                 "far_current": shifts[-1].current,
             },
             sample_rows=min(rows),
-            basis=embedding_columns.basis(case, rows),
+            basis=change_of_column.basis(case, rows, "vectors"),
         )
 
     @staticmethod

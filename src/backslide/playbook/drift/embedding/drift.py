@@ -89,7 +89,7 @@ class EmbeddingDrift(Check):
             judged=judged,
             rows=min(rows),
             p_value=_p_value(auc, distance, apart, far),
-            basis=embedding_columns.basis(case, rows),
+            basis=change_of_column.basis(case, rows, "vectors"),
             since=change_of_column.since(case, first) if severity != Severity.OK else None,
             numbers={"distance": distance.size, "distance_p": distance.p_value, "dimensions": vectors.x[0].shape[1]},
             evidence=density_map(vectors),

@@ -183,9 +183,3 @@ def _thinned(case: Case, side: Side, purpose: str, order: Ints, most: int) -> In
 def _days(case: Case, rows: list[Ints]) -> tuple[Ints | None, Ints | None]:
     days = [None if own is None else own[at] for own, at in zip(change_of_column.both_days(case), rows, strict=True)]
     return days[0], days[1]
-
-
-def basis(case: Case, rows: tuple[int, int]) -> str:
-    """What a finding about embeddings rests on."""
-    noise = change_of_column.noise(case)
-    return f"sample of {rows[0]} and {rows[1]} vectors; {noise}"

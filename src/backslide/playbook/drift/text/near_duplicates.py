@@ -115,7 +115,7 @@ class TextCopies(Check):
             marks=aligned,
             sample_rows=rows[0],
             p_value=1.0 if rising_only and change <= 0 else move.p_value,
-            basis=text_columns.basis(case, (rows[0], rows[1])),
+            basis=change_of_column.basis(case, (rows[0], rows[1]), "texts"),
             numbers={"reference": ref, "current": cur},
             evidence=lambda: (
                 _table(largest, summary),

@@ -147,7 +147,7 @@ class TextShape(Check):
             unit="points" if x.startswith("share") else x,
             p_value=min(p_value * asked, 1.0),
             detectable=move.detectable(alpha, floors.shift) * float(np.nanstd(values[0])),
-            basis=text_columns.basis(case, rows),
+            basis=change_of_column.basis(case, rows, "texts"),
             since=change_of_column.since(case, values) if shown else None,
             numbers={"shift_sd": move.shift, "ks": move.ks, "flagged_by": ", ".join(passed)},
             evidence=(
@@ -200,7 +200,7 @@ class TextShape(Check):
             floor=floor,
             marks=values,
             sample_rows=min(rows),
-            basis=text_columns.basis(case, rows),
+            basis=change_of_column.basis(case, rows, "texts"),
             numbers={"reference": ref, "current": cur},
             evidence=lambda: (
                 change_of_column.series(case, values, title=title, y="share of texts", share=True) or (bars,)
@@ -256,7 +256,7 @@ class TextShape(Check):
             marks=(marks[0], marks[1]),
             place=most,
             sample_rows=min(rows),
-            basis=text_columns.basis(case, rows),
+            basis=change_of_column.basis(case, rows, "texts"),
             numbers={"total_variation": move.total_variation, "most_moved": names[most]},
             evidence=lambda: (drawn,),
         )

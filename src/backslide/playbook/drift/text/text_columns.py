@@ -94,12 +94,6 @@ def bag(case: Case, held: Passages) -> Bag | None:
     return case.cache.get(bag, (held.column,), lambda: bag_of(held.texts))
 
 
-def basis(case: Case, rows: tuple[int, int]) -> str:
-    """What a finding about texts rests on."""
-    noise = change_of_column.noise(case)
-    return f"sample of {rows[0]} and {rows[1]} texts; {noise}"
-
-
 def quoted(text: str, most: int = QUOTED) -> str:
     """The beginning of a text on one line; what is no visible character is written as an escape."""
     head = " ".join(text[: 4 * most].split())[:most]

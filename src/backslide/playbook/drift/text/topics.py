@@ -32,6 +32,7 @@ from backslide.contracts.finding import Finding, Step
 from backslide.engine.columns import text_stats
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
+from backslide.playbook.drift import change_of_column
 from backslide.playbook.drift.group_shares import GroupShift, group_chart, group_finding, group_shifts
 from backslide.playbook.drift.text import text_columns
 from backslide.playbook.drift.text.text_columns import Passages
@@ -90,7 +91,7 @@ class TextTopics(Check):
             ),
             numbers=lambda s: {"topics": len(shifts), "topic": ", ".join(topics.words[s.group])},
             sample_rows=min(rows),
-            basis=text_columns.basis(case, rows),
+            basis=change_of_column.basis(case, rows, "texts"),
         )
 
     @staticmethod

@@ -95,7 +95,7 @@ class TextDomain(Check):
             floor=floors.auc,
             judged=judged,
             rows=min(rows),
-            basis=text_columns.basis(case, rows),
+            basis=change_of_column.basis(case, rows, "texts"),
             since=change_of_column.since(case, values) if loud else None,
             numbers={
                 "terms": len(bag.terms),
