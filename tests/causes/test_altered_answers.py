@@ -14,7 +14,8 @@ from sklearn.linear_model import LogisticRegression
 
 import worlds
 from backslide.causes.pricing.counterfactual import PricingBench
-from backslide.causes.replay.model_or_threshold import OwnChange, find_own_change
+from backslide.causes.replay.base import OwnChange
+from backslide.causes.replay.model_or_threshold import find_own_change
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario

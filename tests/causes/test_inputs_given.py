@@ -30,7 +30,8 @@ from sklearn.preprocessing import (
 
 import worlds
 from backslide.causes.pricing.counterfactual import PricingBench
-from backslide.causes.replay.model_or_threshold import OwnChange, find_own_change
+from backslide.causes.replay.base import OwnChange
+from backslide.causes.replay.model_or_threshold import find_own_change
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.diagnosis import Action, Diagnosis
 from backslide.playbook.base import Scenario

@@ -11,8 +11,9 @@ import pytest
 import worlds
 from backslide.case import Case
 from backslide.causes.pricing.counterfactual import PricingBench
+from backslide.causes.replay.base import OwnChange
 from backslide.causes.replay.rollout import Rollout, find_rollout
-from backslide.causes.replay.version_comparison import WorseVersion, find_worse_version
+from backslide.causes.replay.version_comparison import find_worse_version
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.diagnosis import Verdict
 from backslide.playbook import scenarios
@@ -111,7 +112,7 @@ def beside(rng: np.random.Generator, *, worse: bool, biased: bool = False) -> Ca
     return worlds.case_of(Scenario(reference.with_columns(v=pl.lit("1")), log, ROLES | SCORED | {"version": "v"}))
 
 
-def worse_in(case: Case) -> WorseVersion | None:
+def worse_in(case: Case) -> OwnChange | None:
     return find_worse_version(PricingBench(case, case.metric, None))
 
 

@@ -17,7 +17,8 @@ from sklearn.preprocessing import RobustScaler, StandardScaler
 
 import worlds
 from backslide.causes.pricing.counterfactual import PricingBench
-from backslide.causes.replay.model_or_threshold import OwnChange, find_own_change
+from backslide.causes.replay.base import OwnChange
+from backslide.causes.replay.model_or_threshold import find_own_change
 from backslide.contracts.cause import CauseKind
 from backslide.models.load import load_model
 from backslide.playbook.base import Scenario

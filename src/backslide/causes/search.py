@@ -34,7 +34,8 @@ from backslide.causes.pricing.counterfactual import PricingBench, price
 from backslide.causes.pricing.materiality import Scale
 from backslide.causes.pricing.shapley import share_out, undo_all
 from backslide.causes.pricing.surrogate import fit_surrogate
-from backslide.causes.replay.model_or_threshold import OwnChange, find_own_change, stand_in_is_faithful
+from backslide.causes.replay.base import OwnChange
+from backslide.causes.replay.model_or_threshold import find_own_change, stand_in_is_faithful
 from backslide.causes.replay.snapshot_diff import name_by_snapshots
 from backslide.causes.shift import shifts
 from backslide.causes.shift.base import WorldChange

@@ -14,7 +14,7 @@ current window is compared with it as in an A/B test: when the groups are alike 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from backslide.causes.faults.base import Fault
 from backslide.causes.pricing.counterfactual import PricingBench
 from backslide.causes.replay.answer_change import AnswerChange, altered_outcomes, find_answer_change, rows_that_show
 from backslide.causes.replay.answer_map import find_answer_map
+from backslide.causes.replay.base import OwnChange
 from backslide.causes.replay.exchanged_by_labels import find_exchanged_by_labels
 from backslide.causes.replay.input_dependence import find_other_answers
 from backslide.causes.replay.output_change import find_exchanged_classes
@@ -37,7 +38,6 @@ from backslide.contracts import say
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.containment import noted
 from backslide.playbook.shadow.replay import Replay, replay, replay_rows
-from backslide.stats.arrays import Mask
 from backslide.stats.change.effect import Effect
 from backslide.stats.metrics.metric import class_metric
 
@@ -47,27 +47,6 @@ BROKEN = 0.2
 """Share of the rows with a certain fault of the data from which rules of answers are not compared."""
 MIN_CLASS_SHARE = 0.25
 """Share of the worst class's harm from which a class is named beside it."""
-
-
-@dataclass(frozen=True)
-class OwnChange:
-    """A change of our own, its price, and the current outcomes without it."""
-
-    kind: CauseKind
-    effect: Effect | None
-    undone: Outcomes
-    seen: str
-    undo: str
-    share_of_rows: float
-    classes: tuple[str, ...] = ()
-    evidence: tuple[str, ...] = ()
-    features: tuple[str, ...] = ()
-    """Columns that another preprocessing handed to the model otherwise."""
-    segment: str | None = None
-    """What marks the rows concerned, where only some are and something does."""
-    rows: Mask | None = None
-    """Rows of the current sample concerned (n_cur,), from which it is dated; None where that is not known."""
-    confidence: Confidence = Confidence.PROVEN
 
 
 def find_own_change(bench: PricingBench, faults: Sequence[Fault] = ()) -> OwnChange | None:
@@ -87,7 +66,7 @@ def find_own_change(bench: PricingBench, faults: Sequence[Fault] = ()) -> OwnCha
     if found is None:
         with noted("scores in each other's place", case.notes):
             found = _by_exchange(bench, faults, without=without)
-    found = found or _threshold(bench) or _by_version(bench)
+    found = found or _threshold(bench) or find_worse_version(bench)
     if found is None and without:
         with noted("rules of the answers", case.notes):
             found = _by_rules(bench, faults)
@@ -266,23 +245,6 @@ def _recut(case: Case, at: float, share: float) -> Outcomes:
         rows = case.rng("threshold of some rows").random(len(codes)) < share
         codes = np.where(rows, codes, served.predictions)
     return Outcomes(served.labels, codes.astype(np.int64), served.scores)
-
-
-def _by_version(bench: PricingBench) -> OwnChange | None:
-    found = find_worse_version(bench)
-    if found is None:
-        return None
-    return OwnChange(
-        CauseKind.MODEL_CHANGE,
-        found.effect,
-        found.undone,
-        found.seen,
-        found.undo,
-        float(found.rows.mean()),
-        segment=found.segment,
-        rows=found.rows,
-        confidence=Confidence.SUPPORTED,
-    )
 
 
 def _by_successor(case: Case) -> Outcomes | None:

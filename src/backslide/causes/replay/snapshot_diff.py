@@ -15,7 +15,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from backslide.case import Case
-from backslide.causes.replay.model_or_threshold import OwnChange, stand_in_is_faithful
+from backslide.causes.replay.base import OwnChange
+from backslide.causes.replay.model_or_threshold import stand_in_is_faithful
 from backslide.contracts.cause import Cause, CauseKind, Confidence
 from backslide.contracts.diagnosis import Onset
 from backslide.contracts.integrity import StackDifference

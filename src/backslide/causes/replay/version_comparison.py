@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from backslide.case import Case, Outcomes
 from backslide.causes.pricing.counterfactual import PricingBench
+from backslide.causes.replay.base import OwnChange
 from backslide.contracts import say
+from backslide.contracts.cause import CauseKind, Confidence
 from backslide.engine.columns import names
 from backslide.engine.columns.segments import literal, quoted
 from backslide.playbook.shadow.arms import Arms, arm_of
@@ -22,20 +24,7 @@ MIN_BESIDE = 100
 """Labelled rows of each version under which they are not compared."""
 
 
-@dataclass(frozen=True)
-class WorseVersion:
-    """A version that came and is worse than the one beside it."""
-
-    effect: Effect
-    undone: Outcomes
-    """Current outcomes in which the rows of the new version count as not labelled."""
-    seen: str
-    undo: str
-    rows: Mask
-    segment: str
-
-
-def find_worse_version(bench: PricingBench) -> WorseVersion | None:
+def find_worse_version(bench: PricingBench) -> OwnChange | None:
     """A version that is new in the current window and worse than an old one beside it, in groups alike in every input.
 
     One-sided 0.5 % on the difference, as an A/B test; groups that differ in an input decide nothing, because then the rows and
@@ -59,14 +48,17 @@ def find_worse_version(bench: PricingBench) -> WorseVersion | None:
     if not assignment(case, arms).balanced:
         return None
     came, stayed = (say.listed(sorted(found)) for found in (there - known, known & there))
-    return WorseVersion(
+    return OwnChange(
+        CauseKind.MODEL_CHANGE,
         _effect(bench, old),
         _without(case, new),
         f"version {came} answers {say.percent(float(new.mean()))} of the rows beside version {stayed}, on rows alike in every "
         "input, and is worse",
         f"let version {stayed} answer",
-        new,
-        _segment(case, sorted(there - known)),
+        float(new.mean()),
+        segment=_segment(case, sorted(there - known)),
+        rows=new,
+        confidence=Confidence.SUPPORTED,
     )
 
 
@@ -84,6 +76,7 @@ def _effect(bench: PricingBench, old: Mask) -> Effect:
 
 
 def _without(case: Case, new: Mask) -> Outcomes:
+    """Current outcomes in which the rows of the new version count as not labelled."""
     served = case.current.outcomes
     unknown = np.nan if served.labels.dtype.kind == "f" else -1
     return replace(served, labels=np.where(new, unknown, served.labels).astype(served.labels.dtype))

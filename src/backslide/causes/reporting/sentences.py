@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backslide.causes.replay.model_or_threshold import OwnChange
+from backslide.causes.replay.base import OwnChange
 from backslide.causes.shift.base import WorldChange
 from backslide.contracts import say
 from backslide.contracts.cause import Cause, CauseKind, Confidence, Suspect

@@ -10,7 +10,7 @@ from backslide.case import Case
 from backslide.causes.faults.base import Fault
 from backslide.causes.faults.recognition import find_faults
 from backslide.causes.pricing import materiality
-from backslide.causes.replay.model_or_threshold import OwnChange
+from backslide.causes.replay.base import OwnChange
 from backslide.causes.reporting import sentences
 from backslide.causes.reporting.timing import fault_onset, shift_onset
 from backslide.causes.search import Explanation
