@@ -10,7 +10,7 @@ from backslide.contracts.cause import Suspect, UpstreamJob
 from backslide.contracts.escape import cleaned
 from backslide.contracts.say import POINTS, Unit
 from backslide.report.documents import labels
-from backslide.report.documents.page import Card, Cards, Link, Row
+from backslide.report.documents.page import Card, Cards, Link, Row, filled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,16 +50,12 @@ def cause_card(
         badge=cause.confidence.value,
         means=labels.confidence_means(cause),
         gloss=f"{cause.kind.family}: {cause.kind.meaning}",
-        rows=tuple(
-            row
-            for row in (
-                Row("proof", _proof(cause, unit)),
-                Row("where", (where, *columns)),
-                Row("since", (since_when,) if since_when else ()),
-                Row("made by", tuple(map(_made_by, cause.upstream))),
-                Row("next", (cause.settle if isinstance(cause, Suspect) else cause.next_step,), strong=True),
-            )
-            if row.lines
+        rows=filled(
+            Row("proof", _proof(cause, unit)),
+            Row("where", (where, *columns)),
+            Row("since", (since_when,) if since_when else ()),
+            Row("made by", tuple(map(_made_by, cause.upstream))),
+            Row("next", (cause.settle if isinstance(cause, Suspect) else cause.next_step,), strong=True),
         ),
         links=tuple(Link(key, anchors.get(key, "")) for key in cause.evidence),
         charts=_charts(cause, checks),

@@ -41,14 +41,11 @@ MOST_LINES = 40
 def gate_page(gate: Gate) -> Page:
     """Strings of foreign origin are made safe to show first."""
     g = cleaned(gate)
-    word, sign, tone = VERDICT[g.verdict]
     return Page(
-        model=g.model,
-        about="may the challenger take over?",
-        verdict=word,
-        sign=sign,
-        tone=tone,
-        headline=g.summary,
+        g.model,
+        "may the challenger take over?",
+        *VERDICT[g.verdict],
+        g.summary,
         facts=headline_facts(g.lines[0], (g.champion, g.challenger)),
         action=ACTION[g.verdict],
         reason=say.sentence(g.reason),

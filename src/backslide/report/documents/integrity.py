@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from backslide.contracts import say
 from backslide.contracts.escape import cleaned
-from backslide.report.documents.page import Card, Cards, Page, PageFact, Row, rows, section
+from backslide.report.documents.page import Card, Cards, Page, PageFact, Row, filled, rows, section
 
 if TYPE_CHECKING:
     from backslide.contracts.integrity import Integrity, SnapshotIdentity, StackDifference
@@ -20,7 +20,7 @@ LEVELS = {"likely": "fail", "possible": "warn", "unlikely": "note"}
 def integrity_page(integrity: Integrity) -> Page:
     """The page of a comparison; strings of foreign origin are made safe to show first."""
     i = cleaned(integrity)
-    word, sign, tone = ("Could hurt", "▼", "degraded") if i.hurts else ("Nothing that hurts", "●", "no_material_change")
+    verdict = ("Could hurt", "▼", "degraded") if i.hurts else ("Nothing that hurts", "●", "no_material_change")
     facts = [PageFact("compared", f"{i.a.name} → {i.b.name}", (f"{i.a.taken_at} → {i.b.taken_at}",))]
     if i.onset is not None:
         facts.append(PageFact("began", say.moment(i.onset)))
@@ -29,12 +29,10 @@ def integrity_page(integrity: Integrity) -> Page:
         facts.append(PageFact("golden rows", same, (f"{say.counted(i.replay.flips, 'other prediction')}",)))
     differences = Cards(tuple(map(_difference, i.differences)), first=1)
     return Page(
-        model=f"Integrity of {i.a.name} and {i.b.name}",
-        about="what differs between the two snapshots",
-        verdict=word,
-        sign=sign,
-        tone=tone,
-        headline=i.summary,
+        f"Integrity of {i.a.name} and {i.b.name}",
+        "what differs between the two snapshots",
+        *verdict,
+        i.summary,
         facts=tuple(facts),
         sections=(section("Differences", differences, depth="brief"),) if i.differences else (),
         inputs=rows(*_snapshot("first", i.a), *_snapshot("second", i.b)),
@@ -56,14 +54,10 @@ def _difference(difference: StackDifference) -> Card:
         text=difference.meaning,
         badge=RISKS[difference.risk],
         means="proven" if difference.proven else "",
-        rows=tuple(
-            row
-            for row in (
-                Row("why", (difference.reason,)),
-                Row("values", _values(difference)),
-                Row("commit", _commit(difference)),
-            )
-            if row.lines
+        rows=filled(
+            Row("why", (difference.reason,)),
+            Row("values", _values(difference)),
+            Row("commit", _commit(difference)),
         ),
         level=LEVELS[difference.risk],
     )

@@ -205,6 +205,11 @@ def section(title: str, *blocks: Block | None, depth: Depth = "usual", folded: b
     return PageSection(title, tuple(block for block in blocks if block is not None), depth, folded)
 
 
+def filled(*given: Row) -> tuple[Row, ...]:
+    """Those of the rows that hold a line."""
+    return tuple(row for row in given if row.lines)
+
+
 def rows(*pairs: tuple[str, str]) -> tuple[Row, ...]:
     """Definitions of one line each; those without a value are left out."""
     return tuple(Row(name, (value,)) for name, value in pairs if value)

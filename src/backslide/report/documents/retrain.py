@@ -38,7 +38,6 @@ MOST_FEATURES = 12
 def retrain_page(retrain: Retrain) -> Page:
     """Strings of foreign origin are made safe to show first."""
     r = cleaned(retrain)
-    word, sign, tone = VERDICT[r.verdict]
     unit = _unit(r)
     sections = [
         _refusal(r, unit),
@@ -53,12 +52,10 @@ def retrain_page(retrain: Retrain) -> Page:
     if r.gate is not None:
         evidence = (*evidence, *gains(r.gate.lines))
     return Page(
-        model=r.model,
-        about="what is retraining worth?",
-        verdict=word,
-        sign=sign,
-        tone=tone,
-        headline=r.summary,
+        r.model,
+        "what is retraining worth?",
+        *VERDICT[r.verdict],
+        r.summary,
         facts=_facts(r, unit),
         action=r.action,
         reason=say.sentence(r.reason),

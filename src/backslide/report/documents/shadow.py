@@ -49,15 +49,12 @@ MOST_PARTS = 40
 def shadow_page(shadow: Shadow) -> Page:
     """The page of a comparison; strings of foreign origin are made safe to show first."""
     s = cleaned(shadow)
-    word, sign, tone = VERDICT[s.verdict]
     unit = _unit(s.metric)
     return Page(
-        model=s.model,
-        about="old and new model on the same traffic",
-        verdict=word,
-        sign=sign,
-        tone=tone,
-        headline=s.summary,
+        s.model,
+        "old and new model on the same traffic",
+        *VERDICT[s.verdict],
+        s.summary,
         facts=_facts(s, unit),
         action=ACTION[s.decision.action],
         reason=say.sentence(s.decision.reason),

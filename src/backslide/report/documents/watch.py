@@ -16,6 +16,7 @@ from backslide.report.documents.page import (
     PageSection,
     Paragraph,
     Row,
+    filled,
     rows,
     section,
     table_section,
@@ -47,15 +48,12 @@ MOST_MEMBERS = 4
 def watch_page(watched: WatchReport) -> Page:
     """The page of a look; strings of foreign origin are made safe to show first."""
     w = cleaned(watched)
-    word, sign, tone = VERDICT[w.status]
     action, reason = _decision(w)
     return Page(
-        model=w.model,
-        about="is it still as good as it was?",
-        verdict=word,
-        sign=sign,
-        tone=tone,
-        headline=w.summary,
+        w.model,
+        "is it still as good as it was?",
+        *VERDICT[w.status],
+        w.summary,
         facts=(*_level(w), PageFact("reference", f"{w.reference[0]} to {w.reference[1]}", (f"by {w.period}",))),
         action=action,
         reason=reason,
@@ -69,18 +67,15 @@ def watch_page(watched: WatchReport) -> Page:
 def incidents_page(watched: WatchReport) -> Page:
     """Every incident of a model, the newest first, as ``backslide incidents`` lists them."""
     w = cleaned(watched)
-    word, sign, tone = VERDICT[w.status]
     if w.incidents:
         block = section("Incidents", Cards(tuple(map(incident_card, newest_first(w.incidents)))), depth="brief")
     else:
         block = section("Incidents", Paragraph(NO_INCIDENTS), depth="brief")
     return Page(
-        model=w.model,
-        about="what was raised",
-        verdict=word,
-        sign=sign,
-        tone=tone,
-        headline=w.summary,
+        w.model,
+        "what was raised",
+        *VERDICT[w.status],
+        w.summary,
         context=rows(("promise", _promise(w))),
         sections=(block,),
         inputs=rows(("as of", say.moment(w.as_of)), ("last period", w.last or "")),
@@ -190,7 +185,7 @@ def incident_card(one: Incident) -> Card:
     others = [member.sentence for member in one.members if member.sentence != one.sentence]
     more = [f"and {len(others) - MOST_MEMBERS} more streams"] if len(others) > MOST_MEMBERS else []
     diagnosis = one.diagnosis
-    lines = (
+    lines = filled(
         Row("when", (f"began {one.began}, known {one.known_on}",)),
         Row("also", (*others[:MOST_MEMBERS], *more)),
         Row("at that time", one.events),
@@ -206,7 +201,7 @@ def incident_card(one: Incident) -> Card:
         text=one.sentence,
         badge=word.lower(),
         means=state,
-        rows=tuple(row for row in lines if row.lines),
+        rows=lines,
         level="fail" if one.level is Level.ALARM else "warn",
     )
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from backslide.case import Case
 from backslide.causes.columns import edit
-from backslide.causes.faults.base import Hypothesis, Signature, evidence_of, scenario_with
+from backslide.causes.faults.base import Hypothesis, Signature, scenario_with
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import MISSING, Pair
@@ -77,17 +77,8 @@ class CopiedColumn(Signature):
     def _hypothesis(self, copy: Pair, source: Pair, rows: Mask) -> Hypothesis:
         share = float(rows.mean())
         where = "" if share > 0.98 else f" on {say.percent(share)} of the rows"
-        return Hypothesis(
-            signature=self,
-            features=(copy.name,),
-            seen=f"{copy.name} holds the values of {source.name}{where}",
-            undo=f"map {copy.name} to its own source again",
-            evidence=(evidence_of(copy),),
-            exact=True,
-            reversible=False,
-            rows=rows,
-            params={"source": source.name, "share": share},
-        )
+        seen, undo = f"{copy.name} holds the values of {source.name}{where}", f"map {copy.name} to its own source again"
+        return self.hypothesis(copy, seen, undo, rows, source=source.name, share=share)
 
     def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
         """Draw the values from the other columns."""

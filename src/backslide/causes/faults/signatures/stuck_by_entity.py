@@ -19,7 +19,7 @@ import polars as pl
 
 from backslide.case import Case
 from backslide.causes.columns import edit
-from backslide.causes.faults.base import Hypothesis, Signature, evidence_of, scenario_with
+from backslide.causes.faults.base import Hypothesis, Signature, scenario_with
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns import names
@@ -63,17 +63,13 @@ class StuckByEntity(Signature):
 
     def _hypothesis(self, pair: Pair, group: str) -> Hypothesis:
         values = len(set(pair.texts[1][~pair.missing[1]].tolist()))
-        return Hypothesis(
-            signature=self,
-            features=(pair.name,),
-            seen=f"{pair.name} holds one value for each {group} ({say.count(values)} in all), it varied within each before",
-            undo=f"fill {pair.name} from the other columns",
-            evidence=(evidence_of(pair),),
-            exact=True,
-            reversible=False,
-            rows=~pair.missing[1],
-            params={"group": group},
+        return self.hypothesis(
+            pair,
+            f"{pair.name} holds one value for each {group} ({say.count(values)} in all), it varied within each before",
+            f"fill {pair.name} from the other columns",
+            ~pair.missing[1],
             mechanism=f"stuck by {group}",
+            group=group,
         )
 
     def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
