@@ -24,21 +24,15 @@ _LIBRARIES = ("backslide", "polars", "numpy", "scipy", "scikit-learn", "pandas")
 
 def metric_change(case: Case, judgement: Judgement) -> MetricChange:
     change = judgement.change
-    if change is None:
-        before, after = (_level(side, case.metric) for side in case.sides)
-        return MetricChange(
-            name=case.metric.name,
-            higher_is_better=case.metric.higher_is_better,
-            reference=before,
-            current=after,
-            change=None,
-        )
+    before, after = (
+        (_level(side, case.metric) for side in case.sides) if change is None else (change.reference, change.current)
+    )
     return MetricChange(
         name=case.metric.name,
         higher_is_better=case.metric.higher_is_better,
-        reference=change.reference,
-        current=change.current,
-        change=Estimate(estimate=change.estimate, low=change.low, high=change.high),
+        reference=before,
+        current=after,
+        change=None if change is None else Estimate(estimate=change.estimate, low=change.low, high=change.high),
     )
 
 

@@ -61,14 +61,4 @@ def gate(
         limits=limits(*models, case.current.sample, settings.gate, settings.base),
     )
     labelled = min(int(k.sum()) for k in traffic.arms.known())
-    return Gate(
-        model=settings.model.name,
-        champion=traffic.old,
-        challenger=traffic.new,
-        verdict=judgement.verdict,
-        summary=judgement.summary,
-        reason=judgement.reason,
-        lines=judgement.lines,
-        policy=settings.gate,
-        inputs=traffic_inputs(traffic, labelled),
-    )
+    return judgement.published(settings, traffic.old, traffic.new, traffic_inputs(traffic, labelled))

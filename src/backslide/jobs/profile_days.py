@@ -13,7 +13,7 @@ from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError
 from backslide.engine.columns import names
 from backslide.engine.profile.daily_profiles import ALL, UNDATED, DailyProfiles, profile_days
-from backslide.engine.profile.profile_store import ProfileManifest, ProfileStore, is_profile_store
+from backslide.engine.profile.profile_store import ProfileStore, is_profile_store
 from backslide.engine.pushdown.source import PushdownTable, open_pushdown, within
 from backslide.engine.sources.columnar_copy import columnar_copies
 from backslide.engine.sources.open import describe
@@ -21,7 +21,7 @@ from backslide.engine.stored_window import open_like
 from backslide.engine.times.time_range import parse_time_ranges
 from backslide.engine.window import Window, open_windows
 from backslide.jobs.prelude import Progress, silent, window_sources
-from backslide.jobs.pushdown import profile_first, profile_more
+from backslide.jobs.pushdown import manifest_of, profile_first, profile_more
 
 
 @dataclass(frozen=True)
@@ -133,14 +133,7 @@ def _new_store(source: Any, settings: Settings, folder: Path) -> tuple[ProfileSt
     """A store whose plan is that of a diagnosis with these rows as its reference."""
     pair = open_windows(source, source, settings)
     case = Case(pair, settings)
-    window, problem = case.reference.window, case.problem
-    manifest = ProfileManifest(
-        case.plan,
-        problem,
-        dict(window.frame.collect_schema()),
-        window.kinds,
-        window.source,
-        {"label_deviation": case.label_deviation} if not problem.classification else {},
-    )
+    window = case.reference.window
+    manifest = manifest_of(case, case.plan, case.problem, window.source)
     # Opened as both windows; what is said of the current one repeats what is said of the reference.
     return ProfileStore.create(folder, manifest), window, [note for note in case.notes if "current" not in note]

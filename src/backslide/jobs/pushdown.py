@@ -9,6 +9,7 @@ from backslide.case import Case
 from backslide.contracts.config import Settings, WindowSettings
 from backslide.contracts.errors import ColumnError, ConfigError
 from backslide.engine.profile.daily_profiles import DailyProfiles
+from backslide.engine.profile.plan import Plan
 from backslide.engine.profile.profile_store import MemoryProfiles, ProfileManifest
 from backslide.engine.pushdown.source import PushdownTable, counted_plan, open_pushdown, used_columns
 from backslide.engine.pushdown.sql_profile import profile_table
@@ -71,7 +72,7 @@ def profile_first(table: PushdownTable, settings: Settings, notes: list[str]) ->
     here = engine.model_copy(update={"kind": "local"})
     pair = open_windows(sample, sample, settings.model_copy(update={"windows": WindowSettings(), "engine": here}))
     case = Case(pair, settings)
-    resolved, window = case.problem, case.reference.window
+    resolved = case.problem
     notes += [note for note in case.notes if "reference" not in note and "current" not in note]
     notes.append(f"roles and bins are those of {sample.height} sampled rows of {table.text}")
     if resolved.has_scores:
@@ -89,15 +90,14 @@ def profile_first(table: PushdownTable, settings: Settings, notes: list[str]) ->
     if resolved.classification:
         classes = {*resolved.classes}.union(*(classes_in(profile) for profile in profiles.values()))
         resolved = replace(resolved, classes=problem.order_classes(classes))
-    manifest = ProfileManifest(
-        plan,
-        resolved,
-        dict(window.frame.collect_schema()),
-        window.kinds,
-        table.text,
-        {} if resolved.classification else {"label_deviation": case.label_deviation},
-    )
-    return manifest, profiles
+    return manifest_of(case, plan, resolved, table.text), profiles
+
+
+def manifest_of(case: Case, plan: Plan, resolved: problem.Problem, source: str) -> ProfileManifest:
+    """What a store says of the profiles of a case's reference."""
+    window = case.reference.window
+    scales = {} if resolved.classification else {"label_deviation": case.label_deviation}
+    return ProfileManifest(plan, resolved, dict(window.frame.collect_schema()), window.kinds, source, scales)
 
 
 def profile_more(table: PushdownTable, settings: Settings, manifest: ProfileManifest) -> DailyProfiles:

@@ -26,10 +26,12 @@ from scipy import stats
 
 from backslide.case import Case
 from backslide.contracts import say
+from backslide.contracts.config import Settings
 from backslide.contracts.errors import ModelError
 from backslide.contracts.finding import Estimate
-from backslide.contracts.gate import GateLine, GateVerdict
+from backslide.contracts.gate import Gate, GateLine, GateVerdict
 from backslide.contracts.retrain_settings import GateSettings
+from backslide.contracts.shadow import ShadowInputs
 from backslide.playbook.shadow.arms import Arms
 from backslide.playbook.shadow.differences import PartMeasure, class_measures, difference, segment_measures
 from backslide.playbook.shadow.judgement import in_words
@@ -59,6 +61,20 @@ class GateResult:
     summary: str
     reason: str
     lines: tuple[GateLine, ...] = field(default=())
+
+    def published(self, settings: Settings, champion: str, challenger: str, inputs: ShadowInputs) -> Gate:
+        """As the answer of the gate."""
+        return Gate(
+            model=settings.model.name,
+            champion=champion,
+            challenger=challenger,
+            verdict=self.verdict,
+            summary=self.summary,
+            reason=self.reason,
+            lines=self.lines,
+            policy=settings.gate,
+            inputs=inputs,
+        )
 
 
 def judge(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -13,7 +14,7 @@ from backslide.contracts.cause import Cause
 from backslide.contracts.config import Settings
 from backslide.contracts.evidence import Evidence, RankedRow, Ranking, Series, SeriesPoint
 from backslide.contracts.finding import Estimate
-from backslide.contracts.gate import Gate, GateLine, GateVerdict
+from backslide.contracts.gate import GateLine, GateVerdict
 from backslide.contracts.retrain import Candidate, Refusal, Retrain, RetrainVerdict, Stretch
 from backslide.contracts.shadow import ShadowInputs
 from backslide.retraining.backtest import Backtest, CandidateResult, best_first, future
@@ -50,17 +51,12 @@ def answer(
     if verdict is RetrainVerdict.HOLD and (lacking := _lacking(bench, choice)):
         reason += f"; {lacking}"
     inputs = _inputs(bench, best)
-    gate = Gate(
-        model=settings.model.name,
-        champion="what was served",
-        challenger=best.plan.name,
-        verdict=choice.judged.verdict if choice.judged.verdict is GateVerdict.PROMOTE else GateVerdict.HOLD,
-        summary=choice.judged.summary,
-        reason=choice.judged.reason,
-        lines=choice.judged.lines,
-        policy=settings.gate,
-        inputs=inputs,
+    judged = (
+        choice.judged
+        if choice.judged.verdict is GateVerdict.PROMOTE
+        else replace(choice.judged, verdict=GateVerdict.HOLD)
     )
+    gate = judged.published(settings, "what was served", best.plan.name, inputs)
     assert best.found is not None
     return Retrain(
         model=settings.model.name,
