@@ -6,14 +6,12 @@ who dies in between sends that portion again, and what is known by an id counts 
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from backslide.contracts.files import write_whole
 from backslide.log.paths import lock_spool
-from backslide.log.rollup import end_of_lines, line_batches
+from backslide.log.rollup import line_batches, remove_finished
 
 NOTES = ".sent"
 """Folder of how far each file was taken."""
@@ -53,7 +51,7 @@ def _forward_file(path: Path, note: Path, model: str, take: Taker) -> int:
             note.parent.mkdir(parents=True, exist_ok=True)
             write_whole(note, str(place))
         sent = place
-    if _remove(path, sent):
+    if remove_finished(path, [sent]):
         note.unlink(missing_ok=True)
     return total
 
@@ -62,16 +60,3 @@ def _portions(data: bytes) -> Iterator[bytes]:
     lines = data.splitlines(keepends=True)
     for first in range(0, len(lines), PORTION):
         yield b"".join(lines[first : first + PORTION])
-
-
-def _remove(path: Path, sent: int) -> bool:
-    """Remove a file whose recorder has let go of it and of which everything was taken; whether it was."""
-    with path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        if end_of_lines(path) > sent:
-            return False
-        os.unlink(path)
-        return True

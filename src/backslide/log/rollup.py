@@ -12,7 +12,7 @@ import fcntl
 import gc
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -154,7 +154,7 @@ def _one(store: str | os.PathLike[str], root: Path, done: RollupReport, replay: 
         for start, end, data in line_batches(path, min(table.read_of(path.name) for table in tables.values())):
             with _without_collection():
                 _take(_LineBatch(path.name, start, end, data), tables, aside, done)
-        done.removed += _remove_finished(path, tables)
+        done.removed += remove_finished(path, (table.read_of(path.name) for table in tables.values()))
     if replay:
         for path in aside.files():
             _replay(path, tables, aside, done)
@@ -243,8 +243,8 @@ def _replay(path: Path, tables: Mapping[str, LogTable], aside: Quarantine, done:
         aside.write(path, [])
 
 
-def _remove_finished(path: Path, tables: Mapping[str, LogTable]) -> bool:
-    """Remove a file whose writer has closed it or is gone, and that every table has all of; whether it was.
+def remove_finished(path: Path, read: Iterable[int]) -> bool:
+    """Remove a file whose writer has closed it or is gone, and of which everybody has ``read`` all bytes; whether it was.
 
     The lock is held until it is removed: whoever has just made the file and waits for its own lock sees that it went.
     """
@@ -253,7 +253,7 @@ def _remove_finished(path: Path, tables: Mapping[str, LogTable]) -> bool:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return False
-        if any(table.read_of(path.name) < end_of_lines(path) for table in tables.values()):
+        if any(count < end_of_lines(path) for count in read):
             return False
         path.unlink()
         return True
