@@ -190,18 +190,17 @@ def run(
     settings = Settings.from_dict({"model": roles, "engine": {"sample_rows": 50_000}, "retrain": {"windows": windows}})
     case = Case(open_windows(logs[0], logs[1], settings), settings, load_model(model))
     began_at = incident_onset(case, case.metric, ())
-    h = history(case, settings.retrain).since(None if began_at is None else began_at.at)
+    h = history(case).since(None if began_at is None else began_at.at)
     recipe = recipe_of(None, case.reference_model, h, base=Path(), trusted=True)
     bench = Backtest(h, recipe, folds_of(h, FOLDS), case.metric, settings.retrain.max_rows, 0)
     tried = []
     for plan in plans(settings.retrain, h):
         say(f"{data.name} {start}: {plan.name}")
         tried.append(try_plan(bench, plan))
-    names = ("", "")
-    choice = choose(bench, tried, settings.gate, names, share=headline_share(bench, tried, settings.gate))
+    choice = choose(bench, tried, settings.gate, share=headline_share(bench, tried, settings.gate))
     if not choice.promoted:
-        choice = choose_by_scores(bench, tried, settings.gate, names) or choice
-    since = None if choice.promoted else choose_since(bench, tried, settings.gate, names)
+        choice = choose_by_scores(bench, tried, settings.gate) or choice
+    since = None if choice.promoted else choose_since(bench, tried, settings.gate)
     if since is not None:
         bench, _, choice = since
     best, metric = choice.best, bench.metric

@@ -103,7 +103,7 @@ def test_scores_that_are_too_sure_are_recalibrated():
     sample = bench.case.reference.sample
     served = bench.case.reference.outcomes
     terms = np.log(np.clip(served.scores, 1e-4, 1))
-    chances = class_chances(terms, served.labels.astype(int), np.arange(sample.height), 2)
+    chances = class_chances(terms, served.labels.astype(int), np.arange(sample.height))
     right = 1 / (1 + np.exp(-1.2 * sample["x"].to_numpy() - 0.5 * sample["z"].to_numpy()))
     yes = list(bench.case.problem.classes).index("yes")
     assert np.abs(chances[:, yes] - right).mean() < 0.03

@@ -107,7 +107,7 @@ def _push(table: PushdownTable, settings: Settings, folder: Path, *, new: bool) 
                 span = parse_time_ranges(f"{known[-1]}..9999-12-30")
                 assert span is not None
                 table = within(table, span, settings)
-            profiles = profile_more(table, settings, store.manifest)
+            profiles = profile_more(table, store.manifest)
     finally:
         table.dialect.close()
     return _report(store, profiles, notes)

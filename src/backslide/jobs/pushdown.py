@@ -38,7 +38,7 @@ def pushed_windows(
     table = _table("current", current, settings)
     manifest = ref.store.manifest
     try:
-        return ref, StoredPeriod(MemoryProfiles(manifest, profile_more(table, settings, manifest)), None, table.text)
+        return ref, StoredPeriod(MemoryProfiles(manifest, profile_more(table, manifest)), None, table.text)
     finally:
         table.dialect.close()
 
@@ -100,7 +100,7 @@ def manifest_of(case: Case, plan: Plan, resolved: problem.Problem, source: str) 
     return ProfileManifest(plan, resolved, dict(window.frame.collect_schema()), window.kinds, source, scales)
 
 
-def profile_more(table: PushdownTable, settings: Settings, manifest: ProfileManifest) -> DailyProfiles:
+def profile_more(table: PushdownTable, manifest: ProfileManifest) -> DailyProfiles:
     """Profiles of later rows, counted alike.
 
     Raises:

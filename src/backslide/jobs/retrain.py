@@ -158,9 +158,9 @@ def _retrain_case(
     case: Case, recipe: Any, champion: Model | None, diagnosed: Diagnosis | None, settings: Settings, say: Progress
 ) -> Retrain:
     policy, cause, notes = settings.retrain, fixable(diagnosed), list(case.warnings)
-    h = history(case, policy)
+    h = history(case)
     if cause is not None and policy.repaired:
-        h, note = _with_repair(case, champion, settings, say)
+        h, note = _with_repair(case, champion, say)
         notes.append(note)
     notes += h.notes
     h = h.since(None if diagnosed is None or diagnosed.onset is None else diagnosed.onset.at)
@@ -181,11 +181,11 @@ def _retrain_case(
     return _answer(search, settings, refused=refused)
 
 
-def _with_repair(case: Case, champion: Model | None, settings: Settings, say: Progress) -> tuple[History, str]:
+def _with_repair(case: Case, champion: Model | None, say: Progress) -> tuple[History, str]:
     """The history with the current rows repaired, and the champion's answers to those."""
     say("repairing the rows")
     mended = repair_rows(case, say)
-    h = history(case, settings.retrain, mended.frame)
+    h = history(case, mended.frame)
     if champion is not None:
         h = h.with_rows(h.frame, case.answered(champion, h.frame).outcomes)
     sentence = (
@@ -235,13 +235,12 @@ def _search_plans(
         ranked = with_gains(bench, trained[0], ranked, changed)
         tried += changed
     bench.say("the gate")
-    names = (settings.model.name, "")
-    choice = choose(bench, tried, settings.gate, names, share=headline_share(bench, tried, settings.gate))
+    choice = choose(bench, tried, settings.gate, share=headline_share(bench, tried, settings.gate))
     unshown = any(line.passed is False for line in choice.judged.lines if line.kind in GAINS)
-    scored = choose_by_scores(bench, tried, settings.gate, names) if unshown and not choice.promoted else None
+    scored = choose_by_scores(bench, tried, settings.gate) if unshown and not choice.promoted else None
     if scored is not None:
         choice = replace(scored, gates=choice.gates | scored.gates, no_better=choice.no_better)
-    since = choose_since(bench, tried, settings.gate, names) if unshown and not choice.promoted else None
+    since = choose_since(bench, tried, settings.gate) if unshown and not choice.promoted else None
     if since is None:
         return Search(bench, tuple(tried), choice, ranked, cause, notes)
     began = moment(bench.history, since[0].folds[0].origin)

@@ -382,8 +382,7 @@ class _Inspection:
             notes.append(f"{self.both.problem.metric} is not a sum over rows; {metric} is monitored instead")
         notes += [*self.subject.values.notes, *self._completeness()]
         notes += [note for one in (self.faults, self.canary) if one is not None for note in one.notes]
-        present = float(self.grid.number(self.present)) if self.grid.timed else 0.0
-        return tuple(label_notes(self.rows, self.ages, present, later, self.both.problem.classes)), tuple(notes)
+        return tuple(label_notes(self.rows, self.ages, later, self.both.problem.classes)), tuple(notes)
 
     def _completeness(self) -> list[str]:
         """Periods without rows, rows that came again, and rows of periods that had been judged."""

@@ -82,15 +82,12 @@ def ages_of(rows: PeriodRows, labelled: float) -> Ages:
     return Ages(first, last if last > first else None, float(curve.at(first)), labelled, known=True, by_class=shares)
 
 
-def label_notes(
-    rows: PeriodRows, ages: Ages, now: float, later: pl.DataFrame | None, classes: tuple[str, ...]
-) -> list[str]:
+def label_notes(rows: PeriodRows, ages: Ages, later: pl.DataFrame | None, classes: tuple[str, ...]) -> list[str]:
     """What must be said about how labels come.
 
     Args:
         rows: both windows.
         ages: as the reference shows them.
-        now: the present, in periods (``Grid.number`` with its fraction).
         later: prepared rows of mature later periods, or None.
         classes: of the problem.
     """

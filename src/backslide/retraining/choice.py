@@ -51,7 +51,6 @@ def choose(
     bench: Backtest,
     tried: Sequence[CandidateResult],
     policy: GateSettings,
-    names: tuple[str, str],
     *,
     lasting: Callable[[CandidateResult], StretchTest | None] | None = None,
     looks: int = 1,

@@ -66,7 +66,7 @@ def find_step(gains: Floats) -> GainStep | None:
 
 
 def choose_since(
-    bench: Backtest, tried: Sequence[CandidateResult], policy: GateSettings, names: tuple[str, str]
+    bench: Backtest, tried: Sequence[CandidateResult], policy: GateSettings
 ) -> tuple[Backtest, tuple[CandidateResult, ...], Choice] | None:
     """The choice on the stretches since candidates gain, with the backtest of those alone; None where no step is shown, or
     nothing passes since then either."""
@@ -87,7 +87,7 @@ def choose_since(
         test = f"t over {len(own)} stretches with a step after {step.first}"
         return StretchTest(step.p_gain(own), float(np.sqrt(variance / len(one.gains))), df, test)
 
-    choice = choose(later, since, policy, names, lasting=lasting, looks=step.looks)
+    choice = choose(later, since, policy, lasting=lasting, looks=step.looks)
     return (later, since, choice) if choice.promoted else None
 
 

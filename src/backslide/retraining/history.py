@@ -14,7 +14,6 @@ import polars as pl
 from backslide.case import Case
 from backslide.contracts import say
 from backslide.contracts.errors import ColumnError, InputError, did_you_mean
-from backslide.contracts.retrain_settings import RetrainSettings
 from backslide.engine.columns import names
 from backslide.engine.roles.outcomes import Outcomes, outcomes
 from backslide.engine.times.time_format import other_time_format
@@ -101,7 +100,7 @@ def _typed_like(later: pl.DataFrame, earlier: pl.DataFrame, notes: list[str]) ->
     return pl.DataFrame(columns)
 
 
-def history(case: Case, policy: RetrainSettings, current: pl.DataFrame | None = None) -> History:
+def history(case: Case, current: pl.DataFrame | None = None) -> History:
     """Both windows of a case in time order; ``current`` stands in for the current sample, row by row.
 
     Raises:

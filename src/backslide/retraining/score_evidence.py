@@ -40,9 +40,7 @@ def headline_share(bench: Backtest, tried: Sequence[CandidateResult], policy: Ga
     return 1.0 if plain_candidate(bench, tried, policy) is None else 1.0 - SHARE
 
 
-def choose_by_scores(
-    bench: Backtest, tried: Sequence[CandidateResult], policy: GateSettings, names: tuple[str, str]
-) -> Choice | None:
+def choose_by_scores(bench: Backtest, tried: Sequence[CandidateResult], policy: GateSettings) -> Choice | None:
     """The plain candidate, where its scores show a gain; None where they do not, or another requirement is not met."""
     plain = plain_candidate(bench, tried, policy)
     if plain is None:

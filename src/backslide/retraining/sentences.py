@@ -50,7 +50,7 @@ def answer(
     summary, action, reason = _words(verdict, mine, choice, refusal, metric.share, metric.name)
     if verdict is RetrainVerdict.HOLD and (lacking := _lacking(bench, choice)):
         reason += f"; {lacking}"
-    inputs = _inputs(bench, best)
+    inputs = _inputs(bench)
     judged = (
         choice.judged
         if choice.judged.verdict is GateVerdict.PROMOTE
@@ -206,7 +206,7 @@ def _stretches(bench: Backtest, best: CandidateResult) -> tuple[Stretch, ...]:
     return tuple(stretches)
 
 
-def _inputs(bench: Backtest, best: CandidateResult) -> ShadowInputs:
+def _inputs(bench: Backtest) -> ShadowInputs:
     h, case = bench.history, bench.case
     rows = np.concatenate([fold.rows for fold in bench.folds])
     days = 0 if h.days is None or not h.timed else len(np.unique(h.days[rows]))

@@ -72,7 +72,7 @@ def moves(
         if a.texts != b.texts:
             yield AttributeChange(attribute, None, say.listed(a.texts, 6), say.listed(b.texts, 6))
     elif a.items and b.items:
-        yield from _items(attribute, a, b, before, after)
+        yield from _items(attribute, a, b, before)
     elif a.digest != b.digest:
         yield from _whole(attribute, a, b)
 
@@ -134,9 +134,7 @@ def same(a: Number, b: Number) -> bool:
     return math.isclose(a, b, rel_tol=SAME, abs_tol=1e-300)
 
 
-def _items(
-    attribute: str, a: FittedValue, b: FittedValue, before: FittedStep, after: FittedStep
-) -> Iterator[AttributeChange]:
+def _items(attribute: str, a: FittedValue, b: FittedValue, before: FittedStep) -> Iterator[AttributeChange]:
     names = before.columns
     by_column = a.kind == "list" and names is not None and len(a.items) == len(names)
     for key in dict.fromkeys((*a.items, *b.items)):

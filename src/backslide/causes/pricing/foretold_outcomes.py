@@ -66,7 +66,7 @@ def _by_class(case: Case, metric: Metric, before: Outcomes, after: Outcomes) -> 
     some, *draws = _draws(case, len(labels))
     if np.bincount(labels[some], minlength=k).min() < LEAST_OF_CLASS:
         return None
-    told = [class_chances(terms, labels, rows, k) for rows in (some, *draws) if len(np.unique(labels[rows])) == k]
+    told = [class_chances(terms, labels, rows) for rows in (some, *draws) if len(np.unique(labels[rows])) == k]
     answers = [one.predictions.astype(np.int64) for one in (before, after)]
     return [(count_expectations(p, answers[0]), count_expectations(p, answers[1])) for p in told]
 
@@ -76,7 +76,7 @@ def _logs(scores: Floats) -> Floats:
     return np.asarray(logs - logs.mean(axis=1, keepdims=True))
 
 
-def class_chances(terms: Floats, labels: Ints, rows: Ints, k: int) -> Floats:
+def class_chances(terms: Floats, labels: Ints, rows: Ints) -> Floats:
     """Chance of each class of every row (n, K) by what ``rows``, which hold every class, teach of the ``terms`` (n, t)."""
     from sklearn.linear_model import LogisticRegression
 

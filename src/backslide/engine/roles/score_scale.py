@@ -157,7 +157,7 @@ def _read(raw: Raw, scores: _ScoreColumns, report: _ScoreNotes) -> list[AlteredS
         if wanted != "probability":
             report.notes.append(f"{scores.words} are read as {_SPOKEN[wanted]}, as {scores.setting} scores_are says")
             return []
-        return _hundredths(raw, scores, measures, report) or _sums(raw, scores, measures, report)
+        return _hundredths(raw, scores, measures) or _sums(raw, scores, measures, report)
     return [_one_window(raw, scores, measures, units, wanted, report)]
 
 
@@ -321,9 +321,7 @@ def _alteration(
     return AlteredScores(scores.columns, window, observation, undo, share, every, warning)
 
 
-def _hundredths(
-    raw: Raw, scores: _ScoreColumns, measures: dict[str, ScoreMeasures], report: _ScoreNotes
-) -> list[AlteredScores]:
+def _hundredths(raw: Raw, scores: _ScoreColumns, measures: dict[str, ScoreMeasures]) -> list[AlteredScores]:
     """Probabilities of one window divided by 100, as if they had been percents."""
     for window in ("current", "reference"):
         if is_hundredth(measures[window], measures[_other(window)]):

@@ -186,7 +186,7 @@ def read_times(frames: Mapping[str, pl.LazyFrame], column: str, form: TimeFormat
     by_window = {name: _count(reading, frame, dtypes[name], known.get(name, {})) for name, frame in frames.items()}
     for name, counts in by_window.items():
         _refuse(reading, name, counts, setting)
-    return _without_placeholders(reading, by_window, frames, dtypes)
+    return _without_placeholders(reading, by_window)
 
 
 def is_text(dtype: pl.DataType) -> bool:
@@ -362,8 +362,6 @@ def _refuse(reading: TimeReading, name: str, counts: TimeCounts, setting: TimeFo
 def _without_placeholders(
     reading: TimeReading,
     counts: dict[str, TimeCounts],
-    frames: Mapping[str, pl.LazyFrame],
-    dtypes: Mapping[str, pl.DataType],
 ) -> TimeReading:
     """Rows of 1970 among later ones, and a few far in the future, hold no time."""
     first = min((t.first for t in counts.values() if t.first is not None), default=None)

@@ -38,7 +38,7 @@ Days = Ints | None
 
 
 @once
-def days_of(case: Case, side: Side) -> Days:
+def days_of(side: Side) -> Days:
     """Day ordinals of the sampled rows, None where the rows have no times (or too many of them have none)."""
     if side.stored is not None:
         return None
@@ -55,14 +55,14 @@ def days_of(case: Case, side: Side) -> Days:
 def both_days(case: Case) -> tuple[Days, Days]:
     """Days of both windows' sampled rows; None for both when one has none."""
     if case.stored:
-        return (None, days_of(case, case.current)) if has_days(case) else (None, None)
-    days = days_of(case, case.reference), days_of(case, case.current)
+        return (None, days_of(case.current)) if has_days(case) else (None, None)
+    days = days_of(case.reference), days_of(case.current)
     return days if days[0] is not None and days[1] is not None else (None, None)
 
 
 def has_days(case: Case) -> bool:
     """Whether the rows of both windows have times."""
-    return all(bool(stored_days(s)) if s.stored is not None else days_of(case, s) is not None for s in case.sides)
+    return all(bool(stored_days(s)) if s.stored is not None else days_of(s) is not None for s in case.sides)
 
 
 def noise(case: Case) -> str:
@@ -75,11 +75,11 @@ def basis(case: Case, rows: tuple[int, int], what: str) -> str:
     return f"sample of {rows[0]} and {rows[1]} {what}; {noise(case)}"
 
 
-def canonical(case: Case, side: Side, columns: Iterable[str]) -> Ints:
+def canonical(side: Side, columns: Iterable[str]) -> Ints:
     """The sampled rows in an order that their content decides (n,)."""
     chosen = side.sample.select(columns)
     chosen = chosen.with_columns(pl.col(pl.Boolean).cast(pl.Int8))
-    days = days_of(case, side)
+    days = days_of(side)
     keys = chosen.hash_rows(seed=0).to_numpy()
     return np.asarray(np.lexsort((keys,) if days is None else (keys, days)), np.int64)
 
@@ -278,7 +278,7 @@ def daily(case: Case, values: tuple[Quantity, Quantity]) -> DailyValues | None:
     """Daily means of a quantity of the sampled rows (NaN = not counted); None without days in both windows."""
     if not has_days(case):
         return None
-    parts = [_means(v, days_of(case, side)) for v, side in zip(values, case.sides, strict=True)]
+    parts = [_means(v, days_of(side)) for v, side in zip(values, case.sides, strict=True)]
     if not all(len(part[0]) for part in parts):
         return None
     at = np.concatenate([p[0] for p in parts])

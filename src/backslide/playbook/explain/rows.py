@@ -43,7 +43,7 @@ def draw_rows(case: Case) -> ExplainedRows:
     picks = []
     for side, weight in zip(case.sides, keep, strict=True):
         columns = [*case.pairs, *([names.LABEL] if names.LABEL in side.sample.columns else [])]
-        order = change_of_column.canonical(case, side, columns)
+        order = change_of_column.canonical(side, columns)
         chance = rng.random((2, len(order)))
         rows = order[chance[0] < (1.0 if weight is None else weight[order])]
         picks.append(rows[np.argsort(chance[1][: len(rows)], kind="stable")])

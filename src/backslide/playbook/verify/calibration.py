@@ -105,7 +105,7 @@ class Calibration(Check):
         scored = [one for one in _scored(case) if one.usable]
         if not scored:
             return []
-        curves = [_curves(case, one) for one in scored]
+        curves = [_curves(one) for one in scored]
         figures = self._figures(case, scored[0], curves[0])
         main = len(figures)
         figures += [_level(case, one, self.thresholds.level, f"level of {one.name}") for one in scored[1:]]
@@ -177,7 +177,7 @@ def _intercepts(case: Case, before: RecalibrationLine, after: RecalibrationLine)
     }
 
 
-def _curves(case: Case, one: _ScoredClass) -> tuple[CalibrationCurve, CalibrationCurve]:
+def _curves(one: _ScoredClass) -> tuple[CalibrationCurve, CalibrationCurve]:
     edges = calibration.bin_edges(one.scores[0])
     curves = [
         calibration.curve_of(calibration.bin_sums(s, y, edges).sum(0))

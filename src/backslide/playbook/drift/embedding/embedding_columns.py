@@ -160,7 +160,7 @@ def made_vectors(case: Case, column: str) -> Vectors | None:
     function = embedder(column, settings.model.embed[column], settings.base, trusted=settings.artifacts.trusted)
     rows, x = [], []
     for side in case.sides:
-        order = change_of_column.canonical(case, side, [column])
+        order = change_of_column.canonical(side, [column])
         written = side.sample[column].cast(pl.String, strict=False).str.slice(0, CHARACTERS)
         known = (written.is_not_null() & (written.str.strip_chars() != "")).to_numpy()
         at = _thinned(case, side, f"texts of {column}", order[known[order]], MOST_EMBEDDED)

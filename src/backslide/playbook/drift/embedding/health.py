@@ -252,7 +252,7 @@ class EmbeddingHealth(Check):
         whole = [np.full(len(rows), np.nan) for rows in held.rows]
         for full, at, group in zip(whole, kept, groups, strict=True):
             full[at] = (np.bincount(group)[group] > 1).astype(float)
-        move = text_columns.clumped(case, held, (whole[0], whole[1]), groups[0])
+        move = text_columns.clumped(held, (whole[0], whole[1]), groups[0])
         if move is None:
             return
         summary = f"{column}: {_ends(move)} of the vectors come more than once"

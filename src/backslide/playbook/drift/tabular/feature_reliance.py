@@ -64,7 +64,7 @@ def _by_model(case: Case) -> Leaning | None:
     most = min(MOST_ROWS, max(MOST_ANSWERS // max(len(wanted), 1), LEAST_ROWS))
     if len(case.pairs) > MANY_COLUMNS:
         most = min(most, ROWS_OF_MANY)
-    frame = case.reference.sample[change_of_column.canonical(case, case.reference, list(case.pairs))]
+    frame = case.reference.sample[change_of_column.canonical(case.reference, list(case.pairs))]
     if frame.height > most:
         frame = frame[np.sort(rng.choice(frame.height, most, replace=False))]
     base = case.answered(model, frame)

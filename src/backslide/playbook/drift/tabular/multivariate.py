@@ -193,7 +193,7 @@ def _alike_weekdays(case: Case, columns: tuple[str, ...], rng: np.random.Generat
     weights = change_of_column.weekday_weights(change_of_column.both_days(case)), None
     picks = []
     for side, weight in zip(case.sides, weights, strict=True):
-        order = change_of_column.canonical(case, side, columns)
+        order = change_of_column.canonical(side, columns)
         kept = order[rng.random(len(order)) < (1.0 if weight is None else weight[order])]
         picks.append(kept[np.sort(rng.choice(len(kept), min(len(kept), MOST_ROWS), replace=False))])
     return picks

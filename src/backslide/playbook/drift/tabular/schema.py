@@ -163,15 +163,13 @@ class Schema(Check):
             self._share(
                 case,
                 words,
-                _both(case, column, pl.col(column).str.contains(pattern))
-                if pair.identifier
-                else _of_levels(pair, pattern),
+                _both(case, pl.col(column).str.contains(pattern)) if pair.identifier else _of_levels(pair, pattern),
             )
             for words, pattern in TEXT_FACTS.items()
         ]
         facts = [fact for fact in found if fact is not None]
         if pair.identifier:  # of categories, other shares already tell
-            facts += self._length(case, _both(case, column, pl.col(column).str.len_chars()))
+            facts += self._length(case, _both(case, pl.col(column).str.len_chars()))
         return facts
 
     def _share(self, case: Case, words: str, which: tuple[Floats, Floats]) -> FormatFact | None:
@@ -200,7 +198,7 @@ class Schema(Check):
         return scenarios.against(rng, current, "channel")
 
 
-def _both(case: Case, column: str, fact: pl.Expr) -> tuple[Floats, Floats]:
+def _both(case: Case, fact: pl.Expr) -> tuple[Floats, Floats]:
     found = [
         side.sample.select(fact.cast(pl.Float64).fill_null(np.nan).alias("x"))["x"].to_numpy().astype(float)
         for side in case.sides

@@ -79,7 +79,7 @@ class TextCopies(Check):
             marks = [np.full(len(side), np.nan) for side in passages.texts]
             for full, at, own in zip(marks, rows, flags, strict=True):
                 full[at] = own
-            move = text_columns.clumped(case, passages, (marks[0], marks[1]), vocabulary.renumbered(codes[0]))
+            move = text_columns.clumped(passages, (marks[0], marks[1]), vocabulary.renumbered(codes[0]))
             assert move is not None
             yield self._finding(case, passages, what, words, move, marks, largest, rising_only=rising_only)
 

@@ -266,7 +266,7 @@ class TextShape(Check):
         if held is None:
             return
         for what, which, clumps in vocabulary.repeats(held):
-            move = text_columns.clumped(case, held, which, clumps)
+            move = text_columns.clumped(held, which, clumps)
             if move is not None:
                 rows = (len(which[0]), len(which[1]))
                 values = held.aligned(case, which)

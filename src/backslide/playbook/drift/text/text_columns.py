@@ -74,7 +74,7 @@ def passages(case: Case, column: str) -> Passages | None:
     """The texts of a column; None where a window holds fewer than ``MIN_TEXTS``."""
     rows, texts, days = [], [], []
     for side, own in zip(case.sides, change_of_column.both_days(case), strict=True):
-        order = change_of_column.canonical(case, side, [column])
+        order = change_of_column.canonical(side, [column])
         written = side.sample[column].cast(pl.String, strict=False).str.slice(0, CHARACTERS)
         known = (written.is_not_null() & (written.str.strip_chars() != "") & (written != MISSING)).to_numpy()
         order = order[known[order]]
@@ -101,7 +101,7 @@ def quoted(text: str, most: int = QUOTED) -> str:
     return shown + ("…" if len(text) > len(head) else "")
 
 
-def clumped(case: Case, passages: HasDays, which: tuple[Floats, Floats], clumps: Ints) -> ShareMove | None:
+def clumped(passages: HasDays, which: tuple[Floats, Floats], clumps: Ints) -> ShareMove | None:
     """The move of a share of texts that come in clumps: so many rows count as one as do in the reference.
 
     ``which`` is 0 or 1 of each text (NaN: not counted), ``clumps`` the number of the clump of each text of the reference.
