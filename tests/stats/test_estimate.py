@@ -61,19 +61,6 @@ def test_outside_the_reference_there_is_no_estimate():
     assert "outside" in reason
 
 
-def test_fresh_labels_tell_of_a_changed_relation():
-    rng = np.random.default_rng(1)
-    good, bad = world(rng, 4000), world(rng, 3000, flip=0.4)
-    truth = float((bad[1] == bad[2]).mean())
-    blind, _ = run(good, bad)
-    rows = rng.choice(3000, 200, replace=False)
-    checked, _ = run(good, bad, fresh=(rows, count_rows(bad[1][rows], bad[2][rows], 2)))
-    assert blind is not None
-    assert checked is not None
-    assert abs(blind.value - truth) > 0.15
-    assert abs(checked.value - truth) < min(0.1, checked.half)
-
-
 def test_the_band_comes_from_past_errors():
     rng = np.random.default_rng(2)
     found, _ = run(world(rng, 2000), world(rng, 2000), history=[(0.8, 0.8 + e) for e in np.linspace(0, 0.09, 10)])

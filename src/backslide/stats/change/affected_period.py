@@ -30,10 +30,10 @@ class HitPeriod:
     high: int
 
 
-def runs(days: int, *, to_the_end: bool = False) -> tuple[Index, Index]:
+def runs(days: int) -> tuple[Index, Index]:
     """Starts and stops (m,) of every run of days that is not the whole; stops count one further."""
     start, stop = np.triu_indices(days + 1, 1)
-    keep = (stop - start < days) & ((stop == days) if to_the_end or days > MOST else True)
+    keep = (stop - start < days) & ((stop == days) if days > MOST else True)
     return start[keep].astype(np.int64), stop[keep].astype(np.int64)
 
 

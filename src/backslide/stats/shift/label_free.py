@@ -49,7 +49,6 @@ def estimate_moved(
     classes: int,
     labels: Ints | None = None,
     predictions: tuple[NDArray[np.generic], NDArray[np.generic]] | None = None,
-    fresh: tuple[Ints, Floats] | None = None,
 ) -> tuple[LabelFreeEstimate | None, str | None]:
     """The metric of rows ``x_cur`` (m, p) without labels, or why there is none.
 
@@ -64,8 +63,6 @@ def estimate_moved(
         classes: number of classes; 0 for regression.
         labels: class codes (n,) of the reference rows, for metrics of counts.
         predictions: of both sides, for metrics of counts.
-        fresh: rows of ``x_cur`` drawn at random and labelled by now, and their statistics: what the regression missed on them is
-            added (an active check), the only defence against a changed relation.
     """
     domain = doubly_robust.domain_weights(x_ref, x_cur, categorical, rng)
     if domain.outside > doubly_robust.MAX_OUTSIDE:
@@ -76,19 +73,7 @@ def estimate_moved(
     w = domain.weights[:, None]
     estimate = np.asarray(m_cur.mean(0) + (w * (statistics - m_ref)).sum(0) / max(float(w.sum()), 1e-12))
     spread = _own_error(metric, statistics, m_ref, rng, history, len(x_cur))
-    if fresh is not None:
-        rows, values = fresh
-        missed = values - m_cur[rows]
-        estimate = estimate + missed.mean(0)
-        slope = np.array([_at(metric, estimate, off) for off in missed])
-        spread = float(np.hypot(spread, 1.645 * slope.std(ddof=1) / np.sqrt(len(rows))))
     return LabelFreeEstimate(float(metric.value(estimate)), spread, domain.ess), None
-
-
-def _at(metric: Metric, estimate: Floats, off: Floats) -> float:
-    """First-order effect of one row's deviation on the metric."""
-    step = 1e-3
-    return float((metric.value(estimate + step * off) - metric.value(estimate - step * off)) / (2 * step))
 
 
 def _expected(
