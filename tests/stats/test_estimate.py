@@ -1,4 +1,4 @@
-"""Performance without labels: right under covariate shift, silent outside the reference, mended by a few fresh labels."""
+"""Performance without labels: right under covariate shift, silent outside the reference."""
 
 from __future__ import annotations
 

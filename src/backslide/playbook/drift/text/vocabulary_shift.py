@@ -45,7 +45,6 @@ from backslide.stats.two_sample import Z95
 MIN_CLASS = 60
 """Texts of a class in either window from which it is looked at alone."""
 MOST_CLASSES = 8
-POINTS = 100.0
 
 
 @dataclass(frozen=True)
