@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import sys
 import webbrowser
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from backslide.cli.output import note, progress, say, show
 from backslide.cli.streams import answer_stream
 from backslide.contracts.errors import ConfigError
 from backslide.contracts.say import percent
+
+if TYPE_CHECKING:
+    from backslide.demo.fine_tuning import StoryResult
 
 STORIES = ("letters", "reader")
 
@@ -21,46 +26,34 @@ def run(out: Path, *, story: str = STORIES[0], show_report: bool, as_json: bool,
         raise ConfigError(f"--story: expected one of {', '.join(STORIES)}, got {story!r}")
     if out.exists() and not out.is_dir():
         raise ConfigError(f"--out: {out} is a file; name a folder")
-    if story == "letters":
-        return _letters(out, show_report=show_report, as_json=as_json, quiet=quiet)
-    from backslide import demo
-
+    letters = story == "letters"
+    play = import_module(f"backslide.demo.{'fine_tuning' if letters else 'story'}")
     if not as_json:
-        say(demo.STORY + "\n")
+        say(play.STORY + "\n")
     with progress(quiet=quiet) as report_progress:
-        diagnosis, page = demo.run(out, report_progress)
+        result = play.run(out, report_progress)
+    diagnosis, page = (result.diagnosis, result.report) if letters else result
     if as_json:
         say(diagnosis.to_json())
+    elif letters:
+        _show_both(result)
     else:
         show(diagnosis)
-    note(f"\nThe report: {page}")
+    note(f"\nThe report: {page}" + (f"\nBoth models on the same letters: {result.shadow_report}" if letters else ""))
     if show_report and _has_screen():
         webbrowser.open(page.resolve().as_uri())
     return 0
 
 
-def _letters(out: Path, *, show_report: bool, as_json: bool, quiet: bool) -> int:
+def _show_both(result: StoryResult) -> None:
     """The story of the fine-tuned model: the diagnosis, then both models on the same letters."""
-    from backslide.demo import fine_tuning
-
-    if not as_json:
-        say(fine_tuning.STORY + "\n")
-    with progress(quiet=quiet) as report_progress:
-        result = fine_tuning.run(out, report_progress)
-    if as_json:
-        say(result.diagnosis.to_json())
-    else:
-        old, new = result.validation
-        say(
-            f"Validation, on letters kept back: {percent(old, 1)} of the old model's answers are right, "
-            f"{percent(new, 1)} of the new one's.\n"
-        )
-        show(result.diagnosis)
-        say("\n" + result.shadow.to_text())
-    note(f"\nThe report: {result.report}\nBoth models on the same letters: {result.shadow_report}")
-    if show_report and _has_screen():
-        webbrowser.open(result.report.resolve().as_uri())
-    return 0
+    old, new = result.validation
+    say(
+        f"Validation, on letters kept back: {percent(old, 1)} of the old model's answers are right, "
+        f"{percent(new, 1)} of the new one's.\n"
+    )
+    show(result.diagnosis)
+    say("\n" + result.shadow.to_text())
 
 
 def _has_screen() -> bool:
