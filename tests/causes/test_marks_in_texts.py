@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import worlds
-from backslide.causes.columns.text_damage_of_some import Placeholder
+from backslide.causes.columns.text_masks import Masking, find_masking
 from backslide.causes.columns.text_vocabulary import WordLength
 from backslide.causes.faults.signatures.text_change import TextChange
 from backslide.playbook import scenarios
@@ -41,8 +41,8 @@ def damage_of(change) -> list[object]:
 
 def test_a_mark_in_place_of_names_is_no_template() -> None:
     ((damage, exact),) = damage_of(lambda t: re.sub("|".join(FIRST), "[NAME]", t))
-    assert isinstance(damage, Placeholder)
-    assert damage.mark.startswith("[NAME]")
+    assert isinstance(damage, Masking)
+    assert damage.marks == {"[NAME]"}
     assert exact
 
 
@@ -52,6 +52,48 @@ def test_words_cut_off_at_one_length(letters: int) -> None:
     assert isinstance(damage, WordLength)
     assert damage.letters == letters
     assert exact
+
+
+MASKED = {
+    "names and numbers, one mark": (
+        lambda t: re.sub(r"\d+|\b[A-Z]\w+", "[X]", t),
+        {"numbers": "[X]", "words with a capital letter": "[X]"},
+    ),
+    "a mark for each": (
+        lambda t: re.sub(r"\d+", "<NUM>", re.sub(r"\b[A-Z]\w+", "<PERSON>", t)),
+        {"numbers": "<NUM>", "words with a capital letter": "<PERSON>"},
+    ),
+    "letter by letter": (
+        lambda t: re.sub(r"\b[A-Z]\w+", lambda m: "*" * len(m[0]), t),
+        {"words with a capital letter": "*"},
+    ),
+    "long words too": (
+        lambda t: re.sub(r"\d+|\b[A-Z]\w+|\w{9,}", "[X]", t),
+        {"numbers": "[X]", "words with a capital letter": "[X]", "words of 9 letters and more": "[X]"},
+    ),
+}
+
+
+@pytest.mark.parametrize("how", MASKED)
+def test_marks_are_put_where_they_came_from(how: str) -> None:
+    mask, expected = MASKED[how]
+    rng = np.random.default_rng(5)
+    texts = [f"{t} Case {rng.integers(10, 99_999)}, seen by {rng.choice(FIRST)}." for t in notes(rng, 600)]
+    found = find_masking(texts[:300], [mask(t) for t in texts[300:]])
+    assert found is not None
+    assert {m.of: m.mark for m in found.masks} == expected
+    assert np.mean([found.do(t) == mask(t) for t in texts]) > 0.9
+    fill = found.filler(texts[:300], rng)
+    assert not any(mark in fill(mask(t)) for t in texts[300:320] for mark in expected.values())
+
+
+def test_marks_for_more_words_than_are_gone_stand_for_any_words() -> None:
+    rng = np.random.default_rng(6)
+    texts = [f"{t} Case {k}." for k, t in enumerate(notes(rng, 600))]
+    found = find_masking(texts[:300], [re.sub(r"\d+|\b[a-m]\w*", "[X]", t) for t in texts[300:]])
+    assert found is not None
+    assert not found.told
+    assert 0.2 < found.rate < 0.9
 
 
 def test_texts_as_they_are_written_show_no_damage() -> None:

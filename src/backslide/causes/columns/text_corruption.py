@@ -64,6 +64,10 @@ class TextDamage(ABC):
         return None
 
 
+Found = tuple[TextDamage, float, float]
+"""A damage, and the shares of texts that show it before and after."""
+
+
 @dataclass(frozen=True)
 class WrongEncoding(TextDamage):
     """UTF-8 read in another encoding."""

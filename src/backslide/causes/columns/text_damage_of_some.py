@@ -15,17 +15,17 @@ import numpy as np
 
 from backslide.causes.columns.text_corruption import (
     SENTENCE_ENDS,
-    START,
     WORDS,
     Boilerplate,
+    Found,
     LetterCase,
     PunctuationLoss,
     TextDamage,
     Truncation,
     WhitespaceLoss,
     common_end,
-    short,
 )
+from backslide.causes.columns.text_masks import Masking, find_masking
 from backslide.causes.columns.text_vocabulary import (
     MisreadLetters,
     NumberedBoilerplate,
@@ -64,15 +64,9 @@ SHORTER = 0.85
 """Share of the usual number of words under which a text without a capital in front has lost its beginning."""
 UNKNOWN, MOSTLY_UNKNOWN = 0.3, 0.7
 """Share of a text's words that must be unknown, and where there are no frequent words to miss."""
-CLASS_LEFT = 0.4
-"""Share of numbers, or of names, that may be left beside the mark that stands for them."""
-CHARACTERS_OF_MARKS = re.compile(r"[\[\]<>{}_*#%$@|~^=]|(.)\1\1")
 _TAGS = "a|b|body|br|div|em|font|h[1-6]|hr|html|i|img|li|ol|p|pre|script|span|strong|style|table|td|th|tr|u|ul"
 _MARKUP = re.compile(rf"</?(?:{_TAGS})(?:\s[^<>]{{0,200}})?/?>", re.IGNORECASE)
-_NUMBER = re.compile(r"\d[\d.,]*")
-_NAME = re.compile(r"(?<=[a-z,;] )[A-Z][a-z]+")
 
-Found = tuple[TextDamage, float, float]
 AMBIGUOUS = (PunctuationLoss, LetterCase, WhitespaceLoss, Boilerplate, NumberedBoilerplate)
 """Damage of whole columns that damage of single texts may look like."""
 
@@ -153,34 +147,6 @@ class Markup(TextDamage):
 
 
 @dataclass(frozen=True)
-class Placeholder(TextDamage):
-    """One mark in place of numbers, of names, or of any words."""
-
-    shows = "characters"
-    mark: str
-    of: str
-    """``numbers``, ``names`` or ``words``."""
-    rate: float
-    """Share of the words, where it stands for any of them."""
-
-    @property
-    def seen(self) -> str:
-        """What happened."""
-        return f"has {short(self.mark)} in place of {self.of}"
-
-    def hit(self, text: str) -> bool:
-        """The mark."""
-        return self.mark in text
-
-    def do(self, text: str) -> str:
-        """Put in their place."""
-        if self.of != "words":
-            return (_NUMBER if self.of == "numbers" else _NAME).sub(lambda _: self.mark, text)
-        every = max(round(1 / max(self.rate, 1e-3)), 1)
-        return " ".join(self.mark if k % every == every // 2 else w for k, w in enumerate(text.split(" ")))
-
-
-@dataclass(frozen=True)
 class CommonWordLoss(TextDamage):
     """The small and frequent words that hold sentences together are left out."""
 
@@ -236,16 +202,17 @@ def explains(some: Found, other: Found) -> bool:
     if some[2] - some[1] < AS_MANY * (other[2] - other[1]):
         return False
     if isinstance(other[0], Boilerplate | NumberedBoilerplate):
-        mark = some[0].mark if isinstance(some[0], Placeholder) else None
+        if not isinstance(some[0], Masking):
+            return False
         ends = f"{other[0].prefix} {other[0].suffix}"
-        return mark is not None and (some[2] > other[2] or not WORDS.search(ends.replace(mark, "")))
+        return some[2] > other[2] or not WORDS.search(some[0].without_marks(ends))
     return isinstance(some[0], CutOfSome)
 
 
 def is_certain(found: Found, ref: Sequence[str], cur: Sequence[str]) -> bool:
     """Whether nobody writes so: tags, texts twice, texts that break off at one length, one mark in many texts and none before."""
     damage, before, after = found
-    if isinstance(damage, Placeholder):
+    if isinstance(damage, Masking):
         return after - before >= IN_MANY
     return isinstance(damage, Markup | DoubledText) or is_abrupt(damage, ref, cur)
 
@@ -270,7 +237,7 @@ def _suspects(ref: Sequence[str], cur: Sequence[str]) -> Iterator[TextDamage]:
     yield from (Markup(), DoubledText())
     yield from _cuts(ref, cur)
     yield from _ends(ref, cur)
-    yield from _placeholders(ref, cur)
+    yield from filter(None, [find_masking(ref, cur)])
     yield from _without_beginning(ref, cur)
     yield from (WhitespaceLoss(none=True), LetterCase(upper=True), LetterCase(upper=False))
     yield from _unknown_words(ref, cur)
@@ -308,26 +275,6 @@ def _ends(ref: Sequence[str], cur: Sequence[str]) -> Iterator[TextDamage]:
         whole = common_end(alike, 0.9, behind=behind)
         if len(whole.strip()) >= LEAST_END and len(set(alike)) >= UNLIKE * len(alike):
             yield Boilerplate(suffix=whole) if behind else Boilerplate(prefix=whole)
-
-
-def _placeholders(ref: Sequence[str], cur: Sequence[str]) -> Iterator[TextDamage]:
-    """A mark that is no word, which stands in many texts, and in hardly one before."""
-    counts = [
-        Counter(w for t in side for w in {w.strip(".,;:!?()\"'") for w in t[:START].split()}) for side in (ref, cur)
-    ]
-    marks = [w for w, n in counts[1].items() if n >= LEAST_RISE * len(cur) and CHARACTERS_OF_MARKS.search(w)]
-    marks = [w for w in marks if counts[0][w] <= MOST_BEFORE * counts[1][w] and not _MARKUP.fullmatch(w)]
-    if not marks:
-        return
-    mark = max(marks, key=lambda w: (counts[1][w], w))
-    hit = [t.replace(mark, " ") for t in cur if mark in t]
-    for of, pattern in (("numbers", _NUMBER), ("names", _NAME)):
-        before, left = (float(np.mean([len(pattern.findall(t[:START])) for t in side])) for side in (ref, hit))
-        if before > 0.1 and left <= CLASS_LEFT * before:
-            yield Placeholder(mark, of, 0.0)
-            return
-    words = sum(len(t.split()) for t in cur if mark in t)
-    yield Placeholder(mark, "words", sum(t.count(mark) for t in cur) / max(words, 1))
 
 
 def _without_beginning(ref: Sequence[str], cur: Sequence[str]) -> Iterator[TextDamage]:
