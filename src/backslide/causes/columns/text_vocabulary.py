@@ -23,7 +23,7 @@ def words_of(text: str) -> list[str]:
     return [w.casefold() for w in WORDS.findall(text[:START])]
 
 
-def _chance(text: str) -> random.Random:
+def chance_of(text: str) -> random.Random:
     """Chance that is always the same for the same text."""
     return random.Random(crc32(text.encode("utf-8", "replace")))
 
@@ -102,7 +102,7 @@ class LetterLoss(TextDamage):
 
     def do(self, text: str) -> str:
         """Letters at random, always the same ones of the same text."""
-        chance = _chance(text)
+        chance = chance_of(text)
         return "".join(self.by if c.isalpha() and chance.random() < self.rate else c for c in text)
 
 
@@ -133,7 +133,7 @@ class MisreadLetters(TextDamage):
 
     def do(self, text: str) -> str:
         """Letters at random, always the same ones of the same text, become the next of the alphabet."""
-        chance = _chance(text)
+        chance = chance_of(text)
         return "".join(chr(ord(c) + 1) if c.isalpha() and chance.random() < self.rate else c for c in text)
 
 
