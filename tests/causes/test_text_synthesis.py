@@ -130,6 +130,7 @@ def test_few_or_equal_texts_tell_nothing() -> None:
     assert synthesise(["as ever"] * 300, ["as ever"] * 300) is None
     assert synthesise([""] * 300, [" "] * 300) is None
     assert synthesise(some * 4, [""] * 300) is None
+    assert synthesise([t * 60 for t in some * 2], [t[:200] for t in some]) is None  # long ones are left to rules
 
 
 @pytest.mark.parametrize(
@@ -172,3 +173,16 @@ def test_the_signature_tells_and_repeats_it() -> None:
     assert found.rows.all()
     again = TextChange().inject(case, found, case.reference.sample)["note"].to_list()
     assert np.mean([t.endswith("…") for t in again]) == 1.0
+
+
+def test_what_cannot_be_restored_is_taken_from_the_most_similar_text() -> None:
+    rng = np.random.default_rng(9)
+    ref, whole = texts(rng, 400), texts(rng, 200)
+    done = DONE["the first third, and dots"]
+    found = synthesise(ref, [done(t) for t in whole])
+    assert found is not None
+    assert not found.restores
+    assert found.undo(done(whole[0])) is None
+    again = found.with_most_similar(ref[:300], [done(t) for t in ref[:50]])
+    assert np.mean([one == other for one, other in zip(again, ref[:50], strict=True)]) > 0.8
+    assert found.with_most_similar(["?"], ["another text"]) == ["another text"]

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from sklearn.feature_extraction.text import TfidfVectorizer
 
 from backslide.causes.columns.text_corruption import (
     START,
@@ -45,6 +46,8 @@ TRIED = 200
 SCREENED, KEPT = 4, 6
 """All are tried on one of so many of them, and the best so many on every one."""
 LEAST_TEXTS = 60
+LONG = 15_000
+"""Characters of the mean text from which trying takes too long: whole books are told by rules alone."""
 LEAST_DISTANCE, SURE_DISTANCE = 1.5, 6.0
 """Squared distance of the shapes under which nothing was done to the texts, and from which something was for certain, in spreads
 of single texts: between consecutive periods of mails, reports and reviews it was 3.4 at most."""
@@ -62,6 +65,8 @@ LEAST_SHARE = 0.05
 """Share of the texts that must be hit."""
 WHOLE = 0.9
 """Share from which all are."""
+AT_ONCE = 1_000
+"""Texts that are compared at once."""
 SHARES = (0.15, 0.3, 0.5, 0.7, 0.85)
 RATES = (0.1, 0.3, 0.6)
 FINER = (1.2, 1.08)
@@ -171,13 +176,29 @@ class Synthesis(TextDamage):
         return self.fit.damage.do(text)
 
     def undo(self, text: str) -> str | None:
-        """The last ones undone, as far as they can be."""
+        """All of it undone, where it can be."""
         for step in reversed(steps_of(self.fit.damage)):
             undone = step.undo(text) if step.reversible else None
             if undone is None:
-                break
+                return None
             text = undone
         return text
+
+    def with_most_similar(self, whole: Sequence[str], texts: Iterable[object]) -> list[str]:
+        """Damaged ones among ``texts`` (n,) replaced by the whole text that, damaged alike, is the most similar in its words."""
+        given = [str(text) for text in texts]
+        hit = [k for k, text in enumerate(given) if self.hit(text)]
+        words = TfidfVectorizer(sublinear_tf=True, token_pattern=r"(?u)\S+")
+        try:
+            damaged = words.fit_transform([self.do(text) for text in whole])
+        except ValueError:  # no words are left
+            return given
+        for start in range(0, len(hit), AT_ONCE):
+            some = hit[start : start + AT_ONCE]
+            alike = (words.transform([given[k] for k in some]) @ damaged.T).toarray()
+            for k, row in zip(some, alike, strict=True):
+                given[k] = whole[int(row.argmax())] if row.max() > 0 else given[k]
+        return given
 
 
 def synthesise(
@@ -189,7 +210,7 @@ def synthesise(
     as much alone.
     """
     ref, cur = ([text for text in side if text.strip()] for side in (ref, cur))
-    if min(len(ref) // 2, len(cur)) < LEAST_TEXTS:
+    if min(len(ref) // 2, len(cur)) < LEAST_TEXTS or max(np.mean([len(t) for t in side]) for side in (ref, cur)) > LONG:
         return None
     shapes = Shapes(ref, cur)
     if not shapes.changed:

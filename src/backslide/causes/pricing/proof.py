@@ -115,8 +115,10 @@ def _proves(
     if done is None or done.low is None or done.high is None or change is None:
         return False
     least, worst = min(harm(done.low), harm(done.high)), max(harm(change.low), harm(change.high))
-    # What the values themselves show did its harm though the world may have made up for it in the same days.
-    allowed = unanswered or (worst >= harm(done.estimate) and (harm(change.estimate) > 0 or shown))
+    # What the values themselves show did its harm though the world may have made up for it in the same days, by as much as the
+    # noise of both allows.
+    told = harm(change.estimate) > 0 and worst >= harm(done.estimate)
+    allowed = unanswered or told or (shown and worst >= least)
     return least > 0 and harm(done.estimate) >= floor and allowed
 
 

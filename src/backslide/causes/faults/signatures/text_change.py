@@ -24,7 +24,7 @@ from other texts, and the price comes from the **injection**: the same damage do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -41,7 +41,7 @@ from backslide.causes.faults.base import Hypothesis
 from backslide.causes.faults.column_signature import ColumnSignature
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
-from backslide.engine.columns.pair import MISSING, Pair, to_texts
+from backslide.engine.columns.pair import Pair, to_texts
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from backslide.stats.arrays import Mask
@@ -76,6 +76,8 @@ class TextChange(ColumnSignature):
             rate = min(rate / max(text_damage_of_some.reach(damage, text_corruption.look(pair.texts[0])), rate), 1.0)
         where = "" if rate > 0.98 else f" on {say.percent(after)} of the rows, {say.percent(before)} before"
         lost = f"take the missing part of {pair.name} from other texts"
+        if isinstance(damage, Synthesis):
+            lost = f"put the most similar whole text of the reference in place of each of {pair.name}"
         hypothesis = self.hypothesis(
             pair,
             f"{pair.name} {damage.seen}{where}",
@@ -91,6 +93,9 @@ class TextChange(ColumnSignature):
         """Undo it on the texts that show it."""
         (column,) = hypothesis.features
         damage: text_corruption.TextDamage = hypothesis.params["damage"]
+        if isinstance(damage, Synthesis) and not damage.restores:
+            pool = text_corruption.look(case.pairs[column].texts[0])
+            return _with_texts(frame, column, damage.with_most_similar(pool, to_texts(frame[column])))
         stand_in = None if damage.reversible else _stand_in(case, column, damage)
 
         def restore(text: str) -> str:
@@ -150,11 +155,13 @@ class _Reader(scenarios.TrueModel):
 def _each(frame: pl.DataFrame, column: str, change: Callable[[str], str], rows: Mask | None = None) -> pl.DataFrame:
     given = to_texts(frame[column])
     mask = np.ones(len(given), bool) if rows is None else rows
-    values = [
-        None if t == MISSING and null else change(str(t)) if hit else str(t)
-        for t, hit, null in zip(given, mask, frame[column].is_null(), strict=True)
-    ]
-    return frame.with_columns(pl.Series(column, values, dtype=pl.String))
+    return _with_texts(frame, column, [change(str(t)) if hit else str(t) for t, hit in zip(given, mask, strict=True)])
+
+
+def _with_texts(frame: pl.DataFrame, column: str, texts: Sequence[str]) -> pl.DataFrame:
+    """The frame with other texts; what was missing stays so."""
+    made = [None if null else t for t, null in zip(texts, frame[column].is_null(), strict=True)]
+    return frame.with_columns(pl.Series(column, made, dtype=pl.String))
 
 
 def _stand_in(case: Case, column: str, damage: text_corruption.TextDamage) -> Callable[[str], str]:
