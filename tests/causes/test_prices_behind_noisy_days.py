@@ -184,6 +184,7 @@ def test_a_certain_fault_that_nothing_prices_is_suspected_unless_growth_brings_i
     [
         (CauseKind.STALE_VALUES, 1.0, (0.004, -0.05, 0.05), Verdict.DEGRADED),
         (CauseKind.STALE_VALUES, 1.0, (0.03, -0.02, 0.08), Verdict.INCONCLUSIVE),  # it did not fall by as much
+        (CauseKind.STALE_VALUES, 1.0, (0.03, -0.025, 0.085), Verdict.DEGRADED),  # the two intervals meet
         (CauseKind.MISSING_VALUES, 1.0, (0.004, -0.05, 0.05), Verdict.DEGRADED),
         (CauseKind.MISSING_VALUES, 0.6, (0.004, -0.05, 0.05), Verdict.INCONCLUSIVE),  # growth may bring these
     ],

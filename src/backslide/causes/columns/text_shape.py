@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from backslide.causes.columns.text_corruption import START
 from backslide.causes.columns.text_vocabulary import Vocabulary, words_of
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 
 SIGNS = ".,;:!?'\"-()/&<>=%#@*_[]{}|+\\~^$`"
 _LETTERS, _DIGIT, _CAPITAL, _BLANK, _BREAK = 26, 26, 27, 28, 29

@@ -39,7 +39,7 @@ from backslide.causes.columns.text_parts import (
 )
 from backslide.causes.columns.text_shape import FURTHEST, Shape
 from backslide.causes.columns.text_vocabulary import MisreadLetters, WordLength, WordLimit
-from backslide.stats.metrics.metric import Floats
+from backslide.stats.arrays import Floats
 
 TRIED = 200
 """Texts of each window that damages are tried on."""
