@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import worlds
-from backslide.causes.columns.text_masks import Masking, find_masking
+from backslide.causes.columns.text_masks import Mask, Masking, find_masking
 from backslide.causes.columns.text_vocabulary import WordLength
 from backslide.causes.faults.signatures.text_change import TextChange
 from backslide.playbook import scenarios
@@ -94,6 +94,32 @@ def test_marks_for_more_words_than_are_gone_stand_for_any_words() -> None:
     assert found is not None
     assert not found.told
     assert 0.2 < found.rate < 0.9
+
+
+@pytest.mark.parametrize("end", [" #sale", " <br>", " xx", " XXX"])
+def test_what_ends_texts_is_no_mark_in_place_of_words(end: str) -> None:
+    rng = np.random.default_rng(7)
+    texts = [f"{t} Case {k}." for k, t in enumerate(notes(rng, 600))]
+    plain = [t.replace(f" Case {k}.", "") for k, t in enumerate(texts)]
+    found = find_masking(texts[:300], [t + end for t in plain[300:]])
+    assert found is None or not found.told
+
+
+def test_letters_in_a_row_are_marks_only_beside_words() -> None:
+    mask = Masking((Mask("x", "numbers", r"\d+", True),))
+    assert mask.without_marks("the next box is xxx extra") == "the next box is   extra"
+    assert not mask.hit("the next box")
+    assert mask.do("room 4512 of box") == "room xxxx of box"
+
+
+def test_names_of_any_alphabet_are_masked() -> None:
+    rng = np.random.default_rng(8)
+    named = ["Şule", "Émile", "Čeněk", "Ёлка"]
+    texts = [f"Today {rng.choice(named)} wrote and {rng.choice(named)} answered at once." for _ in range(600)]
+    masked = [re.sub(r"\b(?:" + "|".join([*named, "Today"]) + r")\b", "[X]", t) for t in texts[300:]]
+    found = find_masking(texts[:300], masked)
+    assert found is not None
+    assert [found.do(t) for t in texts[300:]] == masked
 
 
 def test_texts_as_they_are_written_show_no_damage() -> None:

@@ -15,7 +15,6 @@ from backslide.causes.columns.text_parts import (
     KeptPart,
     OnePiece,
     Successive,
-    WordLoss,
     WrappedWords,
 )
 from backslide.causes.columns.text_synthesis import Shapes, synthesise
@@ -68,16 +67,17 @@ DONE = {
 def test_what_was_done_is_done_again(how: str, share: float) -> None:
     done = DONE[how]
     rng = np.random.default_rng(11)
-    ref, cur = texts(rng, 700), [done(t) if rng.random() < share else t for t in texts(rng, 700, topic=1)]
+    topic = 1 if share == 1.0 else 0  # beside whole texts another topic would count as much
+    ref, cur = texts(rng, 700), [done(t) if rng.random() < share else t for t in texts(rng, 700, topic)]
     found = synthesise(ref, cur)
     assert found is not None
-    assert found.certain or share < 1
+    assert found.certain or share < 1 or how == "the first sentence"  # which comes by nature too
     assert abs(found.fit.share - share) < 0.15
     other = texts(rng, 300)
     ours, theirs = ([change(t) for t in other] for change in (found.do, done))
-    if share < 1:  # other topics in the other texts blur the sizes
-        return
-    assert abs(np.log(np.mean([len(t) for t in ours]) / np.mean([len(t) for t in theirs]))) < 0.3
+    assert abs(np.log(np.mean([len(t) for t in ours]) / np.mean([len(t) for t in theirs]))) < (
+        0.3 if share == 1.0 else 0.6
+    )
     # To the eye of the shapes learned from whole texts the two can hardly be told apart.
     shapes = Shapes(ref, theirs)
     own = shapes.places(ours).mean(0) - shapes.whole.mean(0)
@@ -90,6 +90,34 @@ def test_texts_of_other_topics_are_as_they_were() -> None:
         rng = np.random.default_rng(seed)
         found.append(synthesise(texts(rng, 300), texts(rng, 300, topic=seed % 4)))
     assert found == [None] * 40
+
+
+def sentences(rng: np.random.Generator, count: int, least: int, most: int) -> list[str]:
+    """Texts of so many sentences."""
+    pool = [s for t in texts(rng, count) for s in re.split(r"(?<=[.!?])\s", t)]
+    return [" ".join(rng.choice(pool, int(rng.integers(least, most + 1)))) for _ in range(count)]
+
+
+@pytest.mark.parametrize("size", [(1, 2), (1, 4), (2, 5), (6, 12), (12, 24)])
+def test_shorter_and_longer_texts_are_no_certain_damage(size: tuple[int, int]) -> None:
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        found = synthesise(sentences(rng, 300, 3, 9), sentences(rng, 300, *size))
+        assert found is None or not found.certain
+
+
+SCRIPTS = {"Cyrillic": "абвгдежзиклмнопрстуфхцчшщ", "Arabic": "ابتثجحخدذرزسشصضطظعغفقكلمن"}
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("share", [0.3, 1.0])
+def test_another_script_is_no_exchange_of_letters(script: str, share: float) -> None:
+    rng = np.random.default_rng(10)
+    letters = str.maketrans("abcdefghijklmnopqrstuvwxy", SCRIPTS[script])
+    ref = texts(rng, 500)
+    cur = [t.lower().translate(letters) if rng.random() < share else t for t in texts(rng, 500)]
+    found = synthesise(ref, cur)
+    assert found is None or not found.certain or "in place of" not in found.seen
 
 
 @pytest.mark.parametrize("kind", ["shorter", "longer", "questions"])
@@ -120,7 +148,7 @@ def test_a_rule_that_is_sure_and_explains_it_stays() -> None:
     cut = KeptPart(0, 0.4)
     ref, cur = texts(rng, 500), [cut.do(t) for t in texts(rng, 500)]
     assert synthesise(ref, cur, cut, sure=True) is None
-    assert synthesise(ref, cur, WordLoss(0.02), sure=True) is not None
+    assert synthesise(ref, cur, BlankLoss(0.02), sure=True) is not None
 
 
 def test_few_or_equal_texts_tell_nothing() -> None:
@@ -136,12 +164,12 @@ def test_few_or_equal_texts_tell_nothing() -> None:
 @pytest.mark.parametrize(
     ("damage", "left"),
     [
+        (CharacterExchange("ß", "ss"), "One two three four."),
         (KeptPart(0.25, 0.75, by_words=True), "two three"),
         (KeptPart(0.5, 1.0), "ree four."),
         (OnePiece(lines=False, last=True), "One two three four."),
         (CharacterExchange("ot", "0"), "0ne 0w0 0hree f0ur."),
         (BlankLoss(1.0), "Onetwothreefour."),
-        (WordLoss(0.0), "One two three four."),
         (WrappedWords("<b>", "</b>", 2), "<b>One two</b> <b>three four.</b>"),
         (Successive((KeptPart(0, 0.5), CharacterExchange(" ", ""))), "Onetwoth"),
     ],
@@ -186,3 +214,30 @@ def test_what_cannot_be_restored_is_taken_from_the_most_similar_text() -> None:
     again = found.with_most_similar(ref[:300], [done(t) for t in ref[:50]])
     assert np.mean([one == other for one, other in zip(again, ref[:50], strict=True)]) > 0.8
     assert found.with_most_similar(["?"], ["another text"]) == ["another text"]
+
+
+def note_case(ref: list[str], cur: list[str]):
+    rng = np.random.default_rng(12)
+    reference, current = scenarios.served(rng)[: len(ref)], scenarios.next_month(rng)[: len(cur)]
+    reference, current = reference.with_columns(note=pl.Series(ref)), current.with_columns(note=pl.Series(cur))
+    roles = dict(scenarios.ROLES) | {"features": ["income", "age", "note"]}
+    return worlds.case_of(Scenario(reference, current, roles))
+
+
+def test_what_single_texts_show_for_certain_stays_whatever_else_changed() -> None:
+    rng = np.random.default_rng(13)
+    cur = ["" if rng.random() < 0.2 else t for t in sentences(rng, 600, 1, 2)]
+    (found,) = TextChange().recognise(note_case(texts(rng, 600), cur))
+    assert found.exact
+    assert "is empty" in found.seen
+
+
+def test_tags_around_words_are_taken_off_and_no_other_text_put_there() -> None:
+    rng = np.random.default_rng(14)
+    ref, whole = texts(rng, 600), texts(rng, 600)
+    case = note_case(ref, [DONE["a tag around every word"](t) for t in whole])
+    (found,) = TextChange().recognise(case)
+    assert found.exact
+    assert found.reversible
+    again = TextChange().repair(case, found, case.current.sample)["note"].to_list()
+    assert set(again) <= set(whole)

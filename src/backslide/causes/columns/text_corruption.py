@@ -30,6 +30,9 @@ MOJIBAKE = re.compile(
 )
 ENTITY = re.compile(r"&(?:#\d+|#x[0-9a-fA-F]+|amp|lt|gt|quot|apos|nbsp|[a-zA-Z]{2,8});")
 ESCAPE = re.compile(r"\\u[0-9a-fA-F]{4}|\\[nrt\"/]")
+_TAGS = "a|b|body|br|div|em|font|h[1-6]|hr|html|i|img|li|ol|p|pre|script|span|strong|style|table|td|th|tr|u|ul"
+TAG = re.compile(rf"</?(?:{_TAGS})(?:\s[^<>]{{0,200}})?/?>", re.IGNORECASE)
+"""A tag of HTML."""
 CODECS = ("cp1252", "latin-1")
 
 

@@ -49,6 +49,20 @@ CAP_MATCH = 0.3
 WORDS_GONE = 0.4
 """Share of the frequent words' former share that may be left where a language is gone."""
 
+BY_SIGNS = (
+    EmptyText,
+    WrongEncoding,
+    text_encoding.WideEncoding,
+    text_encoding.SpacedLetters,
+    text_encoding.TransferEncoding,
+    EntityEncoding,
+    EscapeEncoding,
+    CharacterLoss,
+    text_vocabulary.LetterLoss,
+    ForeignLanguage,
+)
+"""Damages that single texts show for certain, whatever else the texts are like."""
+
 
 def damage_of_all(ref: list[str], cur: list[str], *, sentences: bool) -> Found | None:
     """The damage that most texts show, or that hardly ever comes by nature in however few; None where nothing does.

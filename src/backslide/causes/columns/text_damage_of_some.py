@@ -6,7 +6,6 @@ does not, that hardly one of the reference shows, and that far more show now tha
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,8 @@ import numpy as np
 
 from backslide.causes.columns.text_corruption import (
     SENTENCE_ENDS,
+    START,
+    TAG,
     WORDS,
     Boilerplate,
     Found,
@@ -56,6 +57,8 @@ IN_MANY = 0.3
 """Rise of the share of texts with one mark from which no habit explains it."""
 AMID_A_WORD = 0.2
 """Rise of the share of texts whose last word was never seen, where whole ones end without a mark."""
+AMID_A_SENTENCE = 0.3
+"""Rise of the share of texts that begin with a small letter, where whole ones hardly do."""
 ENDS = 8
 """Characters of a beginning or an ending by which texts are gathered."""
 LEAST_END = 12
@@ -64,8 +67,6 @@ SHORTER = 0.85
 """Share of the usual number of words under which a text without a capital in front has lost its beginning."""
 UNKNOWN, MOSTLY_UNKNOWN = 0.3, 0.7
 """Share of a text's words that must be unknown, and where there are no frequent words to miss."""
-_TAGS = "a|b|body|br|div|em|font|h[1-6]|hr|html|i|img|li|ol|p|pre|script|span|strong|style|table|td|th|tr|u|ul"
-_MARKUP = re.compile(rf"</?(?:{_TAGS})(?:\s[^<>]{{0,200}})?/?>", re.IGNORECASE)
 
 AMBIGUOUS = (PunctuationLoss, LetterCase, WhitespaceLoss, Boilerplate, NumberedBoilerplate)
 """Damage of whole columns that damage of single texts may look like."""
@@ -135,7 +136,7 @@ class Markup(TextDamage):
 
     def hit(self, text: str) -> bool:
         """A tag."""
-        return _MARKUP.search(text) is not None
+        return TAG.search(text) is not None
 
     def do(self, text: str) -> str:
         """A paragraph."""
@@ -143,7 +144,7 @@ class Markup(TextDamage):
 
     def undo(self, text: str) -> str | None:
         """Without tags."""
-        return _MARKUP.sub(" ", text).strip() if self.hit(text) else None
+        return TAG.sub(" ", text).strip() if self.hit(text) else None
 
 
 @dataclass(frozen=True)
@@ -218,17 +219,26 @@ def is_certain(found: Found, ref: Sequence[str], cur: Sequence[str]) -> bool:
 
 
 def is_abrupt(damage: TextDamage, ref: Sequence[str], cur: Sequence[str]) -> bool:
-    """Whether texts cut off at one length break off: without the mark of punctuation that ends whole ones, or amid a word."""
-    if not isinstance(damage, CutOfSome) or not ref:
+    """Whether texts cut off at one length break off."""
+    cut = [t for t in cur if damage.hit(t)] if isinstance(damage, CutOfSome) else []
+    return breaks_off(ref, cut)
+
+
+def breaks_off(ref: Sequence[str], cut: Sequence[str], *, front: bool = False) -> bool:
+    """Whether texts end without the mark of punctuation that ends whole ones, or amid a word; in ``front``: begin with a small
+    letter where whole ones do not, or amid a word."""
+    if not ref or not cut:
         return False
-    cut = [t for t in cur if damage.hit(t)]
-    if not cut:
-        return False
+    if front:
+        begun = [float(np.mean([t.lstrip()[:1].islower() for t in side])) for side in (ref, cut)]
+        if begun[0] <= AMID_A_WORD:
+            return begun[1] - begun[0] >= AMID_A_SENTENCE
     ended, still = (float(np.mean([t.rstrip()[-1:] in SENTENCE_ENDS for t in side])) for side in (ref, cut))
-    if ended >= ABRUPT:
+    if not front and ended >= ABRUPT:
         return still <= ABRUPT * ended
     known = {word for t in ref[::2] for word in words_of(t)}
-    odd = [[words[-1] not in known for t in side if (words := words_of(t))] for side in (ref[1::2], cut)]
+    parts = [[words_of(t[:START] if front else t[-START:]) for t in side] for side in (ref[1::2], cut)]
+    odd = [[words[0 if front else -1] not in known for words in side if words] for side in parts]
     return all(odd) and float(np.mean(odd[1])) >= float(np.mean(odd[0])) + AMID_A_WORD
 
 

@@ -15,7 +15,7 @@ from itertools import product
 
 import numpy as np
 
-from backslide.causes.columns.text_corruption import START, TextDamage, short
+from backslide.causes.columns.text_corruption import START, TAG, TextDamage, short
 from backslide.contracts import say
 
 MOST_MARKS = 3
@@ -31,19 +31,21 @@ LONG_LEFT = 0.1
 """Likewise of words so long that they are counted as a class of their own."""
 TOO_MANY = 2.0
 """Times as many marks as words of the classes that are gone, from which marks stand for other words as well."""
+AT_ENDS = 0.2
+"""Share of the texts with a mark in which words must stand on both sides of one."""
 LENGTHS = 3
 """Lengths of a mark of one character repeated from which it has one character for each that is gone."""
 PIECES = 2_000
 """Words of a class, from the reference, that take the places of marks."""
 _CHARACTERS = re.compile(r"[\[\]<>{}_*#%$@|~^=•█]|(.)\1\1")
 _RUN = re.compile(r"([^\w\s.]|[Xx])\1+")
-_CAPITAL = "A-ZÀ-ÖØ-ÞΑ-ΩА-Я"
+_CAPITAL = "".join(letter for letter in map(chr, range(0x530)) if letter.isupper())
 _CLASSES = (
-    ("addresses of mail", r"[\w.+-]+@[\w-]+(?:\.\w+)+"),
+    ("addresses of mail", r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]+(?:\.\w+)+"),
     ("links", r"(?:https?://|www\.)\S+"),
     ("numbers", r"\d+(?:[.,]\d+)*"),
     ("words with a capital letter", rf"\b[{_CAPITAL}]\w+"),
-    ("names", rf"(?<=[a-z,;] )[{_CAPITAL}][a-z]+"),
+    ("names", rf"(?:(?<=\w )|(?<=[,;] ))[{_CAPITAL}]\w+"),
 )
 """Words that filters look for, the broader class of two before the narrower."""
 _WORDS = ("words", r"\S+")
@@ -65,8 +67,10 @@ class Mask:
 
     @property
     def seen_as(self) -> str:
-        """A pattern of the mark in texts."""
-        return re.escape(self.mark) + ("+" if self.each else "")
+        """A pattern of the mark in texts; a letter is one only in a row that is no part of a word."""
+        if self.each:
+            return rf"(?<!\w){self.mark}{{2,}}(?!\w)" if self.mark.isalpha() else re.escape(self.mark) + "+"
+        return re.escape(self.mark)
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ class Masking(TextDamage):
 
     def hit(self, text: str) -> bool:
         """A mark."""
-        return any(mark in text for mark in self.marks)
+        return self._marks.search(text) is not None
 
     def do(self, text: str) -> str:
         """Marks put in place of the words."""
@@ -114,17 +118,20 @@ class Masking(TextDamage):
         for mask in self.masks:
             found = (match.group() for text in texts for match in re.finditer(mask.pattern, text[:START]))
             pieces.setdefault(mask.mark, []).extend(word for word, _ in zip(found, range(PIECES), strict=False))
-        seen_as = "|".join(dict.fromkeys(mask.seen_as for mask in self.masks))
 
         def word(found: re.Match[str]) -> str:
             some = next((pieces[mark] for mark in self.marks if found.group().startswith(mark)), [])
             return some[int(rng.integers(len(some)))] if some else " "
 
-        return lambda text: re.sub(seen_as, word, text)
+        return lambda text: self._marks.sub(word, text)
 
     def without_marks(self, text: str) -> str:
         """What is left of a text beside the marks."""
-        return re.sub("|".join(mask.seen_as for mask in self.masks), " ", text)
+        return self._marks.sub(" ", text)
+
+    @cached_property
+    def _marks(self) -> re.Pattern[str]:
+        return re.compile("|".join(dict.fromkeys(mask.seen_as for mask in self.masks)))
 
     @cached_property
     def _any(self) -> re.Pattern[str]:
@@ -136,8 +143,9 @@ def find_masking(ref: Sequence[str], cur: Sequence[str]) -> Masking | None:
     marks = _marks(ref, cur)
     if not marks:
         return None
-    hit = [text[:START] for text in cur if any(mask.mark in text for mask in marks)]
-    gone = list(_gone([text[:START] for text in ref], [Masking(marks).without_marks(text) for text in hit]))
+    any_mark = Masking(marks)
+    hit = [text[:START] for text in cur if any_mark.hit(text[:START])]
+    gone = list(_gone([text[:START] for text in ref], list(map(any_mark.without_marks, hit))))
     counts = [_mean(mask.seen_as, hit) for mask in marks]
     if gone and sum(counts) <= TOO_MANY * sum(count for _, _, count in gone):
         return _assigned(marks, counts, gone)
@@ -150,14 +158,26 @@ def _marks(ref: Sequence[str], cur: Sequence[str]) -> tuple[Mask, ...]:
     counts = [Counter(mark for text in side for mark in {*map(_plain, text[:START].split())}) for side in (ref, cur)]
     runs = _runs(cur)
     found = [w for w, n in counts[1].items() if n >= LEAST_SHARE * len(cur) and _CHARACTERS.search(w)]
-    found = [w for w in found if counts[0][w] <= MOST_BEFORE * counts[1][w]]
-    found += [c for c in runs if sum(c in t for t in ref) <= MOST_BEFORE * max(len(ref), 1)]
+    found = [w for w in found if counts[0][w] <= MOST_BEFORE * counts[1][w] and not TAG.fullmatch(w)]
+    found += [c for c in runs if _texts_with(Mask(c, *_WORDS, True), ref) <= MOST_BEFORE]
     found = [w for w in dict.fromkeys(found) if w in runs or not set(w) <= set(runs)]
     most: list[str] = []
     for mark in sorted(found, key=lambda w: (w not in runs, -counts[1][w], w)):
         if len(most) < MOST_MARKS and not any(mark in other or other in mark for other in most):
             most.append(mark)
-    return tuple(Mask(mark, *_WORDS, mark in runs) for mark in most)
+    masks = [Mask(mark, *_WORDS, mark in runs) for mark in most]
+    return tuple(mask for mask in masks if not _at_ends(mask, cur))
+
+
+def _texts_with(mask: Mask, texts: Sequence[str]) -> float:
+    return sum(re.search(mask.seen_as, text[:START]) is not None for text in texts) / max(len(texts), 1)
+
+
+def _at_ends(mask: Mask, cur: Sequence[str]) -> bool:
+    """Whether the mark nearly always begins or ends its text, as a template or a greeting does."""
+    inside = re.compile(rf"\w.*{mask.seen_as}.*\w", re.DOTALL)
+    held = [text for text in cur if re.search(mask.seen_as, text)]
+    return sum(inside.search(text[:START]) is not None for text in held) <= AT_ENDS * len(held)
 
 
 def _plain(word: str) -> str:

@@ -69,7 +69,7 @@ class CharacterExchange(TextDamage):
     @property
     def seen(self) -> str:
         """What happened."""
-        if self.lost.isdigit() and len(self.lost) > 1:
+        if set(self.lost) == set("0123456789"):
             name = "its numbers"
         else:
             name = say.listed([repr(c) for c in self.lost[:6]] + (["others"] if len(self.lost) > 6 else []), 7)
@@ -77,25 +77,7 @@ class CharacterExchange(TextDamage):
 
     def do(self, text: str) -> str:
         """Exchanged, in capital letters as in small ones."""
-        return text.translate({ord(c): self.by for c in self.lost + self.lost.upper()})
-
-
-@dataclass(frozen=True)
-class WordLoss(TextDamage):
-    """Words at random left out."""
-
-    shows = "length"
-    rate: float
-
-    @property
-    def seen(self) -> str:
-        """What happened."""
-        return f"lost about {say.percent(self.rate, 0)} of its words"
-
-    def do(self, text: str) -> str:
-        """Always the same ones of the same text."""
-        chance = chance_of(text)
-        return " ".join(w for w in text.split(" ") if chance.random() >= self.rate)
+        return text.translate({ord(one): self.by for c in self.lost for one in {c, c.upper()} if len(one) == 1})
 
 
 @dataclass(frozen=True)
@@ -130,10 +112,13 @@ class WrappedWords(TextDamage):
     @property
     def seen(self) -> str:
         """What happened."""
-        return f"has {short(self.before)} and {short(self.behind)} around its words"
+        words = "every word" if self.every == 1 else f"every {self.every} words"
+        return f"has {short(self.before)} and {short(self.behind)} around {words}"
 
     def do(self, text: str) -> str:
         """Wrapped."""
+        if self.every == 1:
+            return re.sub(r"\S+", lambda word: f"{self.before}{word[0]}{self.behind}", text)
         words = text.split()
         groups = [" ".join(words[k : k + self.every]) for k in range(0, len(words), self.every)]
         return " ".join(f"{self.before}{group}{self.behind}" for group in groups)

@@ -20,11 +20,16 @@ from backslide.stats.arrays import Floats
 SIGNS = ".,;:!?'\"-()/&<>=%#@*_[]{}|+\\~^$`"
 _LETTERS, _DIGIT, _CAPITAL, _BLANK, _BREAK = 26, 26, 27, 28, 29
 _FIRST_SIGN = 30
-_OTHER_LETTER, _OTHER = _FIRST_SIGN + len(SIGNS), _FIRST_SIGN + len(SIGNS) + 1
+OTHER_LETTERS = 8
+"""Groups of letters beyond ASCII: two scripts are not alike."""
+_OTHER_LETTER = _FIRST_SIGN + len(SIGNS)
+_OTHER = _OTHER_LETTER + OTHER_LETTERS
 _CHARACTERS = _OTHER + 1
 LONGEST = 14
+LENGTHS = 64
+"""Classes of lengths, four to each doubling: a cut gathers texts at one of them."""
 FIRST_WORDS = 50
-LEAST_SPREAD = {"characters": 0.03, "words": 0.05, "sizes": 0.15, "ends": 0.15, "known": 0.05}
+LEAST_SPREAD = {"characters": 0.03, "words": 0.05, "sizes": 0.15, "lengths": 0.15, "ends": 0.15, "known": 0.05}
 """Spreads under which a difference counts as if texts differed so much: what no text shows would else count without end."""
 FURTHEST = 4.0
 """Spreads that one number counts at most."""
@@ -54,7 +59,7 @@ class Shape:
     @staticmethod
     def least_spread() -> Floats:
         """Of every feature (features,)."""
-        parts = {"characters": _CHARACTERS, "words": LONGEST, "sizes": 2, "ends": 14, "known": 2}
+        parts = {"characters": _CHARACTERS, "words": LONGEST, "sizes": 2, "lengths": LENGTHS, "ends": 14, "known": 2}
         return np.concatenate([np.full(n, LEAST_SPREAD[part]) for part, n in parts.items()])
 
     def _row(self, text: str) -> Floats:
@@ -75,6 +80,7 @@ class Shape:
                 np.sqrt(characters / max(len(part), 1)),
                 np.zeros(LONGEST) if lengths is None else np.sqrt(lengths / len(split)),
                 [np.log1p(len(text)), np.log1p(text.count(" "))],
+                np.eye(LENGTHS)[min(int(4 * np.log2(1 + len(text))), LENGTHS - 1)],
                 _kind(stripped[:1]),
                 _kind(stripped[-1:]),
                 [float(begins), float(ends)],
@@ -102,7 +108,9 @@ def _table() -> NDArray[np.int64]:
             table[code] = _BREAK if character in "\n\r" else _BLANK
         elif character.isalpha():
             small = character.lower()
-            table[code] = ord(small) - ord("a") if small.isascii() and len(small) == 1 else _OTHER_LETTER
+            table[code] = (
+                ord(small) - ord("a") if small.isascii() and len(small) == 1 else _OTHER_LETTER + code % OTHER_LETTERS
+            )
             table[code] += _CHARACTERS if character.isupper() else 0
         elif character in SIGNS:
             table[code] = _FIRST_SIGN + SIGNS.index(character)

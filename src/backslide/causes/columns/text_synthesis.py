@@ -8,37 +8,27 @@ done to the reference, so its price is known though nothing brings the texts bac
 
 from __future__ import annotations
 
-import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from backslide.causes.columns.text_corruption import (
-    START,
     Boilerplate,
-    LetterCase,
-    PunctuationLoss,
     TextDamage,
     Truncation,
-    WhitespaceLoss,
-    common_end,
 )
-from backslide.causes.columns.text_damage_of_some import CommonWordLoss, DoubledText
-from backslide.causes.columns.text_masks import find_masking
+from backslide.causes.columns.text_damage_of_some import breaks_off
 from backslide.causes.columns.text_parts import (
     BlankLoss,
     CharacterExchange,
     KeptPart,
-    OnePiece,
     Successive,
-    WordLoss,
-    WrappedWords,
 )
 from backslide.causes.columns.text_shape import FURTHEST, Shape
-from backslide.causes.columns.text_vocabulary import MisreadLetters, WordLength, WordLimit
+from backslide.causes.columns.text_trials import PARTS, damages_to_try
+from backslide.causes.columns.text_vocabulary import MisreadLetters, WordLimit
 from backslide.stats.arrays import Floats
 
 TRIED = 200
@@ -48,6 +38,8 @@ SCREENED, KEPT = 4, 6
 LEAST_TEXTS = 60
 LONG = 15_000
 """Characters of the mean text from which trying takes too long: whole books are told by rules alone."""
+TOO_LONG = 5 * LONG
+"""Characters from which a single text is left out."""
 LEAST_DISTANCE, SURE_DISTANCE = 1.5, 6.0
 """Squared distance of the shapes under which nothing was done to the texts, and from which something was for certain, in spreads
 of single texts: between consecutive periods of mails, reports and reviews it was 3.4 at most."""
@@ -59,19 +51,20 @@ WELL_EXPLAINED = 0.8
 """Of the whole distance, what a damage that is told for certain must explain to be taken as it is."""
 EXPLAINED, SURELY_EXPLAINED = 0.7, 0.85
 """Of the whole distance, what all must explain to be told, and to be certain."""
-NEXT_TO_NOTHING, LEAST_GAIN = 0.04, 0.002
+NEXT_TO_NOTHING, LEAST_GAIN = 0.06, 0.002
+AS_WELL = 0.01
+"""How much less a damage that can be undone may explain and still be taken."""
 MOST_STEPS = 3
 LEAST_SHARE = 0.05
-"""Share of the texts that must be hit."""
+"""Share of the texts that must be hit, and of a text that must be left, or lost."""
+LEAST_RATE = 0.15
+"""Share of blanks, or letters, that are lost where any are: fewer come with other words."""
 WHOLE = 0.9
 """Share from which all are."""
 AT_ONCE = 1_000
 """Texts that are compared at once."""
-SHARES = (0.15, 0.3, 0.5, 0.7, 0.85)
-RATES = (0.1, 0.3, 0.6)
 FINER = (1.2, 1.08)
 """Factors by which the number of a damage is tried larger and smaller, one after the other."""
-_TAG = re.compile(r"<[^<>]{1,60}>")
 
 
 @dataclass(frozen=True)
@@ -141,13 +134,17 @@ class Synthesis(TextDamage):
 
     shapes: Shapes
     fit: Fit
+    abrupt: bool
+    """Whether what was cut breaks off; true where nothing was."""
 
     @property
     def certain(self) -> bool:
         """Whether nobody writes so, and it is known what was done."""
         # Texts of another source may be alike in much; what is left of those that were hit must be no sure change by itself.
         left = (1 - self.fit.explained) * self.shapes.distance / self.fit.share
-        return self.shapes.surely_changed and self.fit.explained >= SURELY_EXPLAINED and left <= SURE_DISTANCE
+        told = self.fit.explained >= SURELY_EXPLAINED and left <= SURE_DISTANCE
+        # Shorter texts come by nature too, but not without their ends.
+        return self.shapes.surely_changed and told and self.abrupt
 
     @property
     def restores(self) -> bool:
@@ -184,6 +181,15 @@ class Synthesis(TextDamage):
             text = undone
         return text
 
+    def last_undone(self, text: str) -> str:
+        """The last ones undone, as far as they can be."""
+        for step in reversed(steps_of(self.fit.damage)):
+            undone = step.undo(text) if step.reversible else None
+            if undone is None:
+                break
+            text = undone
+        return text
+
     def with_most_similar(self, whole: Sequence[str], texts: Iterable[object]) -> list[str]:
         """Damaged ones among ``texts`` (n,) replaced by the whole text that, damaged alike, is the most similar in its words."""
         given = [str(text) for text in texts]
@@ -209,7 +215,7 @@ def synthesise(
     ``told``: what rules found, which is tried as the first of them; where they are ``sure`` of it, it stays if it explains about
     as much alone.
     """
-    ref, cur = ([text for text in side if text.strip()] for side in (ref, cur))
+    ref, cur = ([text for text in side if text.strip() and len(text) <= TOO_LONG] for side in (ref, cur))
     if min(len(ref) // 2, len(cur)) < LEAST_TEXTS or max(np.mean([len(t) for t in side]) for side in (ref, cur)) > LONG:
         return None
     shapes = Shapes(ref, cur)
@@ -223,21 +229,59 @@ def synthesise(
     while len(steps) < MOST_STEPS:
         made = [Successive(steps).do(text) for text in shapes.texts]
         tried: list[TextDamage] = [] if steps or told is None else [told]
-        tried += [_then(steps, damage) for damage in _candidates(made, _some(seen), shapes.shape)]
-        tried += [_then((damage,), *steps) for damage in _parts(seen)] if steps else []
+        others = [d for d in damages_to_try(made, _some(seen), shapes.shape) if _is_another(d, steps)]
+        tried += [_then(steps, damage) for damage in others]
+        tried += [_then((damage,), *steps) for damage in others if isinstance(damage, PARTS)] if steps else []
         few = sorted((shapes.fit(damage, SCREENED) for damage in tried), key=lambda fit: -fit.explained)
-        found = _finer(shapes, max((shapes.fit(fit.damage) for fit in few[:KEPT]), key=lambda fit: fit.explained))
+        found = _finer(shapes, max((shapes.fit(fit.damage) for fit in few[:KEPT]), key=_as_good))
         before = best.explained if best is not None else 0.0
         if found.share < LEAST_SHARE or found.explained - before < max(EACH_EXPLAINS * (1 - before), NEXT_TO_NOTHING):
             break
         best, steps = found, steps_of(found.damage)
         if best.share < WHOLE:
-            rule = Synthesis(shapes, best)
+            rule = Synthesis(shapes, best, False)
             seen = [text for text in cur if rule.hit(text)] or seen
     best = best and _needed(shapes, best)
     if best is None or best.explained < EXPLAINED:
         return None
-    return Synthesis(shapes, best) if best.explained >= alone + EACH_EXPLAINS * (1 - alone) else None
+    if best.explained < alone + EACH_EXPLAINS * (1 - alone):
+        return None
+    return Synthesis(shapes, best, _breaks_off(shapes, best, cur))
+
+
+def _as_good(fit: Fit) -> float:
+    return fit.explained + AS_WELL * steps_of(fit.damage)[-1].reversible
+
+
+def _breaks_off(shapes: Shapes, fit: Fit, cur: Sequence[str]) -> bool:
+    """Whether texts of which a part is left begin or end abruptly; true where all of them is left."""
+    sizes = [s for s in steps_of(fit.damage) if isinstance(s, PARTS)]
+    if not sizes:
+        return True
+    rule = Synthesis(shapes, fit, False)
+    cut = [rule.last_undone(text) for text in cur if rule.hit(text)]
+    front, end = ([isinstance(s, KeptPart) and missing(s) for s in sizes] for missing in (_lacks_front, _lacks_end))
+    end = [one or isinstance(s, Truncation | WordLimit) for one, s in zip(end, sizes, strict=True)]
+    return (any(front) and breaks_off(shapes.texts, cut, front=True)) or (any(end) and breaks_off(shapes.texts, cut))
+
+
+def _lacks_front(part: KeptPart) -> bool:
+    return part.start > 0
+
+
+def _lacks_end(part: KeptPart) -> bool:
+    return part.stop < 1
+
+
+def _is_another(damage: TextDamage, steps: tuple[TextDamage, ...]) -> bool:
+    """Whether nothing of its kind was done before; other characters, and another end, may be. Other words than before have
+    other lengths, which lost blanks explain as well: they are believed only where they explain the most."""
+    if isinstance(damage, CharacterExchange | Boilerplate):
+        return damage not in steps
+    if isinstance(damage, BlankLoss):
+        return not steps
+    kinds = PARTS if isinstance(damage, PARTS) else (type(damage),)
+    return not any(isinstance(step, kinds) for step in steps)
 
 
 def _some(texts: Sequence[str]) -> list[str]:
@@ -278,12 +322,12 @@ def _finer(shapes: Shapes, fit: Fit) -> Fit:
 
 def _scaled(damage: TextDamage, factor: float) -> TextDamage | None:
     """The damage with its number so many times as large; None where it has none, or none larger."""
-    if isinstance(damage, WordLoss | BlankLoss | MisreadLetters):
-        return replace(damage, rate=damage.rate * factor) if damage.rate * factor < 1 else None
+    if isinstance(damage, BlankLoss | MisreadLetters):
+        return replace(damage, rate=damage.rate * factor) if LEAST_RATE <= damage.rate * factor < 1 else None
     if not isinstance(damage, KeptPart):
         return None
     share = (damage.stop - damage.start) * factor
-    if share >= 1:
+    if not LEAST_SHARE <= share <= 1 - LEAST_SHARE:
         return None
     if damage.start == 0:
         return replace(damage, stop=share)
@@ -292,89 +336,3 @@ def _scaled(damage: TextDamage, factor: float) -> TextDamage | None:
         if damage.stop == 1
         else replace(damage, start=0.5 - share / 2, stop=0.5 + share / 2)
     )
-
-
-def _candidates(made: Sequence[str], cur: Sequence[str], shape: Shape) -> Iterator[TextDamage]:
-    """What may have been done to the texts as ``made`` so far."""
-    yield from _parts(cur)
-    yield from (LetterCase(upper=False), LetterCase(upper=True), PunctuationLoss())
-    yield from (WhitespaceLoss(), WhitespaceLoss(none=True), DoubledText())
-    own = shape.vocabulary
-    yield CommonWordLoss(own.frequent, 0.0, own.known)
-    yield from (WordLength(letters) for letters in range(3, 8))
-    for rate in RATES:
-        yield from (WordLoss(rate), BlankLoss(rate))
-    masking = find_masking(made, cur)
-    if masking is not None:
-        yield masking
-    yield from _ends(cur)
-    yield from _tags(cur)
-    yield from _exchanges(made, cur)
-
-
-def _parts(cur: Sequence[str]) -> Iterator[TextDamage]:
-    for share in SHARES:
-        for by_words in (False, True):
-            yield KeptPart(0, share, by_words)
-            yield KeptPart(1 - share, 1, by_words)
-            yield KeptPart(0.5 - share / 2, 0.5 + share / 2, by_words)
-    yield from (OnePiece(lines, last) for lines in (False, True) for last in (False, True))
-    for high in (0.5, 0.9, 1.0):
-        length, words = (
-            int(np.quantile(sizes, high)) for sizes in zip(*((len(t), len(t.split())) for t in cur), strict=True)
-        )
-        yield from (Truncation(max(length, 1)), Truncation(max(length, 1), at_word=True), WordLimit(max(words, 1)))
-
-
-def _ends(cur: Sequence[str]) -> Iterator[TextDamage]:
-    """What many texts begin or end with."""
-    for share in (0.25, 0.5, 0.9):
-        for behind in (False, True):
-            end = common_end(cur, share, behind=behind)
-            if end:
-                yield Boilerplate(suffix=end) if behind else Boilerplate(prefix=end)
-
-
-def _tags(cur: Sequence[str]) -> Iterator[TextDamage]:
-    """Tags around so many words each."""
-    tags = Counter(tag for text in cur for tag in _TAG.findall(text[:START]))
-    opening = next((tag for tag, _ in tags.most_common(10) if not tag.startswith("</")), None)
-    closing = next((tag for tag, _ in tags.most_common(10) if tag.startswith("</")), "")
-    if opening is None:
-        return
-    words = sum(len(_TAG.sub(" ", text[:START]).split()) for text in cur)
-    yield WrappedWords(opening, closing, max(round(words / tags[opening]), 1))
-
-
-def _exchanges(made: Sequence[str], cur: Sequence[str]) -> Iterator[TextDamage]:
-    """Characters that are rarer now, lost or in the shape of ones that are new."""
-    before, after = (_rates(side) for side in (made, cur))
-    rarer = sorted(
-        (c for c in before if not c.isupper() and before[c] > 2e-3 and after[c] < 0.6 * before[c]),
-        key=lambda c: after[c] - before[c],
-    )
-    gone = "".join(c for c in rarer if after[c] < 0.1 * before[c])
-    new = sorted((c for c in after if after[c] > 3 * before[c] + 2e-3), key=lambda c: -after[c])[:3]
-    strings = list(dict.fromkeys(_around(character, new, cur) for character in new))
-    yield CharacterExchange("0123456789", "")
-    for lost in dict.fromkeys([*rarer[:5], *([gone] if gone else [])]):
-        yield from (CharacterExchange(lost, by) for by in ("", *strings))
-
-
-def _rates(texts: Sequence[str]) -> dict[str, float]:
-    """Share of all characters."""
-    counts = Counter(c for text in texts for c in text[:START])
-    total = max(sum(counts.values()), 1)
-    return defaultdict(float, {c: n / total for c, n in counts.items()})
-
-
-def _around(character: str, new: Sequence[str], texts: Sequence[str]) -> str:
-    """The whole of which a new character is a part: with the new ones that nearly always stand beside it."""
-    whole, text = character, "\n".join(t[:START] for t in texts)
-    for _ in range(4):
-        count = max(text.count(whole), 1)
-        longer = [w for other in new for w in (whole + other, other + whole) if text.count(w) > 0.8 * count]
-        if not longer:
-            break
-        whole = longer[0]
-    return whole

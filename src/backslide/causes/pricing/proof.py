@@ -5,6 +5,8 @@ A replay or repair is paired with the very rows, so it may prove a degradation t
 
 from __future__ import annotations
 
+import numpy as np
+
 from backslide.causes.pricing.materiality import BY_THE_WORLD, GAIN_Z, Z95, Scale
 from backslide.contracts.cause import Cause, CauseKind, Confidence
 from backslide.contracts.diagnosis import Verdict
@@ -117,8 +119,9 @@ def _proves(
     least, worst = min(harm(done.low), harm(done.high)), max(harm(change.low), harm(change.high))
     # What the values themselves show did its harm though the world may have made up for it in the same days, by as much as the
     # noise of both allows.
-    told = harm(change.estimate) > 0 and worst >= harm(done.estimate)
-    allowed = unanswered or told or (shown and worst >= least)
+    seen, cost = harm(change.estimate), harm(done.estimate)
+    noise = float(np.hypot(worst - seen, cost - least))
+    allowed = unanswered or (seen > 0 and worst >= cost) or (shown and seen + noise >= cost)
     return least > 0 and harm(done.estimate) >= floor and allowed
 
 

@@ -14,7 +14,7 @@
   People write otherwise, too: all of these but tags and doubled texts are named only where undoing them brings points back;
 - *anything else that changes the shape of texts* (characters, lengths, beginnings and endings): what, done to texts of the
   reference, gives them the shape of the current ones, one thing or several on top of each other. Certain where it explains 85 %
-  of a difference that no time or topic brings.
+  of a large difference, and texts of which a part is left begin or end abruptly: whole texts may be shorter by nature.
 
 **Natural drift** brings other topics, which keep the small words that hold sentences together.
 
@@ -36,7 +36,7 @@ from backslide.case import Case
 from backslide.causes.columns import edit as columns
 from backslide.causes.columns import text_corruption, text_damage_of_all, text_damage_of_some, text_vocabulary
 from backslide.causes.columns.text_masks import Masking
-from backslide.causes.columns.text_synthesis import Synthesis, synthesise
+from backslide.causes.columns.text_synthesis import Synthesis, steps_of, synthesise
 from backslide.causes.faults.base import Hypothesis
 from backslide.causes.faults.column_signature import ColumnSignature
 from backslide.contracts import say
@@ -45,6 +45,9 @@ from backslide.engine.columns.pair import Pair, to_texts
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from backslide.stats.arrays import Mask
+
+MOST_UNDONE = 0.8
+"""Share of the texts hit that must be restored where a damage is said to be undone."""
 
 
 class TextChange(ColumnSignature):
@@ -62,14 +65,24 @@ class TextChange(ColumnSignature):
                 # People write otherwise, too: without capitals, with another closing phrase. That has to prove itself by its
                 # price.
                 found, exact = some, text_damage_of_some.is_certain(some, *map(text_corruption.look, pair.texts))
-        made = _made(pair, found and found[0], sure=exact) if pair.free_text else None
+        told = found[0] if found is not None else None
+        made = (
+            _made(pair, told, sure=exact)
+            if pair.free_text and not isinstance(told, text_damage_of_all.BY_SIGNS)
+            else None
+        )
         if made is not None:
-            found, exact = (made, 0.0, made.fit.share), made.certain or (found is not None and exact)
+            known = told is not None and exact
+            kept = told in steps_of(made.fit.damage)
+            if made.certain or kept or not known:
+                found, exact = (made, 0.0, made.fit.share), made.certain or (known and kept)
         if found is None:
             return
         damage, before, after = found
-        reversible = damage.reversible or (isinstance(damage, Synthesis) and damage.restores)
         rows = ~pair.missing[1] & np.array([damage.hit(str(t)) for t in pair.texts[1]], bool)
+        reversible = damage.reversible or (
+            isinstance(damage, Synthesis) and damage.restores and _undone(damage, pair, rows)
+        )
         rate = min(max((after - before) / max(1 - before, 1e-9), 0.0), 1.0)
         if isinstance(damage, text_damage_of_some.CutOfSome | Masking):
             # Texts that were shorter anyway, or hold no such word, do not show it.
@@ -93,10 +106,10 @@ class TextChange(ColumnSignature):
         """Undo it on the texts that show it."""
         (column,) = hypothesis.features
         damage: text_corruption.TextDamage = hypothesis.params["damage"]
-        if isinstance(damage, Synthesis) and not damage.restores:
+        if isinstance(damage, Synthesis) and not hypothesis.reversible:
             pool = text_corruption.look(case.pairs[column].texts[0])
             return _with_texts(frame, column, damage.with_most_similar(pool, to_texts(frame[column])))
-        stand_in = None if damage.reversible else _stand_in(case, column, damage)
+        stand_in = None if hypothesis.reversible else _stand_in(case, column, damage)
 
         def restore(text: str) -> str:
             if not damage.hit(text):
@@ -199,6 +212,12 @@ def _made(pair: Pair, told: text_corruption.TextDamage | None, *, sure: bool) ->
     """What brings the texts of the reference nearest to the current ones, where rules (``told``) do not say it as well."""
     ref, cur = (text_corruption.look(t) for t in pair.texts)
     return synthesise(ref, cur, told, sure=sure)
+
+
+def _undone(damage: Synthesis, pair: Pair, rows: Mask) -> bool:
+    """Whether undoing leads somewhere on most of the rows."""
+    hit = [str(t) for t in pair.texts[1][rows]]
+    return bool(hit) and sum(damage.undo(t) is not None for t in hit) >= MOST_UNDONE * len(hit)
 
 
 def _damage_of_some(pair: Pair) -> text_corruption.Found | None:
