@@ -54,7 +54,7 @@ class SignFlip(Signature):
         mirrored = [pair for pair in case.pairs.values() if pair.numeric and _mirror_fits(pair)]
         by_shape = {pair.name for pair in mirrored if _shows(pair)}
         ties = dependence(case) if len(by_shape) < len(mirrored) else None
-        by_company = {} if ties is None else _find_reversed(ties, {pair.name for pair in mirrored}, by_shape)
+        by_company = {} if ties is None else find_reversed(ties, {pair.name for pair in mirrored}, by_shape)
         for pair in mirrored:
             if pair.name in by_shape:
                 yield self._turned(pair, "one sign before, the other now", exact=True)
@@ -129,7 +129,7 @@ def _shows(pair: Pair) -> bool:
     )
 
 
-def _find_reversed(ties: Dependence, candidates: set[str], known: set[str]) -> dict[str, bool]:
+def find_reversed(ties: Dependence, candidates: set[str], known: set[str]) -> dict[str, bool]:
     """Columns whose correlations are reversed, and whether nothing but them can be the one that turned.
 
     Taken one by one, the clearest first, each undone before the next is looked at: the partner of a flipped column is
