@@ -307,3 +307,35 @@ def test_a_curve_that_a_season_may_take_values_along_has_to_prove_itself_by_its_
     visits = [rng.negative_binomial(0.5, 0.1, rows).astype(float) for rows in (5000, 1000)]
     assert curve_of(visits[0], np.log1p(visits[1])) == "log1p", "a third of them are zeros, as they were"
     assert curve_of(rng.normal(3000, 300, 5000), np.sqrt(rng.normal(3000, 300, 400))) == "sqrt"
+
+
+# --- an offset of many values ---------------------------------------------------------------------------------------------------
+
+
+def balances(rng: np.random.Generator, scale: float = 900) -> np.ndarray:
+    """Whole numbers, one of fourteen of them zero."""
+    return np.where(rng.random(3_000) < 0.07, 0, np.round(rng.lognormal(0, 1.2, 3_000) * scale))
+
+
+@pytest.mark.parametrize("drift", [1.0, 0.9])
+def test_values_between_the_steps_of_the_reference_were_offset(drift):
+    rng = np.random.default_rng(4)
+    before, after = balances(rng), balances(rng, 900 * drift) + 3_454.523
+    found = find_offset(pair_of(before, after))
+    assert found is not None
+    assert found.exact
+    assert found.by % 1 == pytest.approx(0.523, abs=1e-3)
+    assert found.by == pytest.approx(3_454.523, abs=30)
+
+
+def test_values_of_finer_steps_or_between_them_by_chance_were_not():
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        for after in (
+            balances(rng, 1_500),
+            balances(rng) + rng.random(3_000),
+            balances(rng) / 2 + 700,
+            balances(rng) + 700,
+        ):
+            found = find_offset(pair_of(balances(rng), after))
+            assert found is None or not found.exact

@@ -36,6 +36,8 @@ LEAST_OFF = 0.1
 """Share of the values that a curve must take off the steps of a column, so that digits tell: zeros stay zeros."""
 REMAINS = 0.1
 """Share of what moved that may remain after a curve, beyond noise."""
+ALL_BETWEEN, SAME_PLACE = 0.99, 1e-3
+"""Share of the values that must stand between the steps, and how far apart, in steps, their places there may be."""
 AFFINE_MOVED = 0.6
 AFFINE_VALUES = 20
 AFFINE_REMAINS = 0.03
@@ -240,9 +242,30 @@ def find_offset(pair: Pair) -> Offset | None:
             and ks_of_rounded(ref + by, cur) <= noise + REMAINS * moved
         ):
             return Offset(by, exact=True)
+    between = _between_steps(ref, cur)
+    if between is not None:
+        step, off = between
+        # A frequent value that went along tells how many steps; else the middle does, as far as the column did not drift.
+        frequent = [frequent_levels(values) for values in (ref, cur)]
+        steps = {round((float(b) - off) / step) for b in (by, *np.subtract.outer(frequent[1], frequent[0]).ravel())}
+        best = min((count * step + off for count in steps), key=lambda b: ks_of_rounded(ref + b, cur))
+        if ks_of_rounded(ref + best, cur) <= noise + REMAINS * moved:
+            return Offset(best, exact=True)
     if moved < PLAIN_OFFSET_MOVED or ks_of_rounded(ref + by, cur) > noise:
         return None
     return Offset(by, exact=False)
+
+
+def _between_steps(ref: Floats, cur: Floats) -> tuple[float, float] | None:
+    """The step that the reference keeps to and how far behind it all current values (sorted) stand; None where they do not all
+    stand at one distance."""
+    step = step_of(ref)
+    if step is None or on_step(cur, step) > 1 - ALL_BETWEEN:
+        return None
+    places = cur / step - np.floor(cur / step)
+    place = float(np.median(places))
+    same = np.abs(places - place) <= SAME_PLACE
+    return (step, place * step) if SAME_PLACE < place < 1 - SAME_PLACE and same.mean() >= ALL_BETWEEN else None
 
 
 def find_affine(pair: Pair) -> Affine | None:
