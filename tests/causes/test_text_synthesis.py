@@ -197,7 +197,7 @@ def test_the_signature_tells_and_repeats_it() -> None:
     (found,) = TextChange().recognise(case)
     assert found.exact
     assert not found.reversible
-    assert "first 30%" in found.seen
+    assert "lost all but about the first 30%" in found.seen
     assert found.rows.all()
     again = TextChange().inject(case, found, case.reference.sample)["note"].to_list()
     assert np.mean([t.endswith("…") for t in again]) == 1.0

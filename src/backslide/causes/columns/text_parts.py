@@ -29,7 +29,7 @@ class KeptPart(TextDamage):
         """What happened."""
         part = say.percent(self.stop - self.start, 0)
         where = "first" if self.start == 0 else "last" if self.stop == 1 else "middle"
-        return f"lost a part: about the {where} {part} are left"
+        return f"lost all but about the {where} {part}"
 
     def do(self, text: str) -> str:
         """The part alone."""

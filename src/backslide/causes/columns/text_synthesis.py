@@ -147,6 +147,11 @@ class Synthesis(TextDamage):
         return self.shapes.surely_changed and told and self.abrupt
 
     @property
+    def share(self) -> float:
+        """Share of the texts that were hit; all, where next to all were."""
+        return 1.0 if self.fit.share >= WHOLE else self.fit.share
+
+    @property
     def restores(self) -> bool:
         """Whether all of it can be undone."""
         return all(step.reversible for step in steps_of(self.fit.damage))
@@ -163,7 +168,7 @@ class Synthesis(TextDamage):
 
     def hit(self, text: str) -> bool:
         """Nearer to the shape of damaged texts than to that of whole ones; every text where all were hit."""
-        if self.fit.share >= WHOLE:
+        if self.share == 1.0:
             return bool(text.strip())
         direction = self.fit.direction
         return bool(self.shapes.places([text])[0] @ direction > 0.5 * direction @ direction)

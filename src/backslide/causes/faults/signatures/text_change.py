@@ -75,7 +75,7 @@ class TextChange(ColumnSignature):
             known = told is not None and exact
             kept = told in steps_of(made.fit.damage)
             if made.certain or kept or not known:
-                found, exact = (made, 0.0, made.fit.share), made.certain or (known and kept)
+                found, exact = (made, 0.0, made.share), made.certain or (known and kept)
         if found is None:
             return
         damage, before, after = found
@@ -90,7 +90,7 @@ class TextChange(ColumnSignature):
         where = "" if rate > 0.98 else f" on {say.percent(after)} of the rows, {say.percent(before)} before"
         lost = f"take the missing part of {pair.name} from other texts"
         if isinstance(damage, Synthesis):
-            lost = f"put the most similar whole text of the reference in place of each of {pair.name}"
+            lost = f"replace each text of {pair.name} by the most similar whole one of the reference"
         hypothesis = self.hypothesis(
             pair,
             f"{pair.name} {damage.seen}{where}",
