@@ -73,3 +73,10 @@ def test_what_is_no_turned_scale(how: str) -> None:
         rng = np.random.default_rng(seed)
         _, found = recognised(skewed(rng), DRIFT[how](skewed(rng), rng))
         assert [h for h in found if h.exact] == []
+
+
+def test_days_of_other_parts_of_a_month_are_not_turned() -> None:
+    rng = np.random.default_rng(5)
+    early = np.round(rng.triangular(1, 3, 31, 2_000))
+    _, found = recognised(early, 32 - np.round(rng.triangular(1, 3, 31, 2_000)))
+    assert [h for h in found if h.exact] == []

@@ -25,12 +25,14 @@ from backslide.case import Case
 from backslide.causes.columns import edit
 from backslide.causes.columns.association import dependence
 from backslide.causes.columns.remainder import is_explained
+from backslide.causes.columns.resolution import evenly_spaced
 from backslide.causes.faults.base import Hypothesis, Signature, scenario_with
 from backslide.causes.faults.signatures.sign_flip import find_reversed
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair
 from backslide.playbook.base import Scenario
+from backslide.playbook.clock import time_columns
 from backslide.stats.arrays import Floats
 from backslide.stats.two_sample import ks, ks_limit
 
@@ -46,6 +48,8 @@ EQUAL = 0.01
 """How far a sum may be from c, over the spread of the column."""
 NEAR_ZERO = 0.03
 """Likewise of c from 0, up to which the sign may have been reversed alone."""
+MOST_COUNTED = 60
+"""Levels up to which evenly spaced ones may be days, weeks or hours."""
 LEAST_VALUES = 5
 """Distinct values under which a turned scale is another order of a few."""
 
@@ -57,7 +61,8 @@ class TurnedScale(Signature):
 
     def recognise(self, case: Case) -> Iterable[Hypothesis]:
         """At most one hypothesis about each column of numbers."""
-        turned = {name: found for name, pair in case.pairs.items() if (found := _turned(pair)) is not None}
+        clock = time_columns(case)
+        turned = {n: found for n, pair in case.pairs.items() if n not in clock and (found := _turned(pair)) is not None}
         if not turned:
             return
         by_shape = {name for name in turned if _shows(case.pairs[name], turned[name][0])}
@@ -65,11 +70,14 @@ class TurnedScale(Signature):
         for name in turned:
             if name in by_shape or name in by_company:
                 centre, sums_up = turned[name]
+                # Days and months come in another order where two windows hold other parts of a week or of a year.
+                levels = np.unique(case.pairs[name].finite[0])
+                counted = len(levels) <= MOST_COUNTED and evenly_spaced(levels) is not None
                 yield self.hypothesis(
                     case.pairs[name],
                     f"the scale of {name} is turned round: {say.number(centre)} - x in place of x",
                     f"subtract {name} from {say.number(centre)}",
-                    exact=(name in by_shape and sums_up) or by_company.get(name, False),
+                    exact=(name in by_shape and sums_up and not counted) or by_company.get(name, False),
                     centre=centre,
                 )
 
