@@ -106,6 +106,14 @@ def test_shorter_and_longer_texts_are_no_certain_damage(size: tuple[int, int]) -
         assert found is None or not found.certain
 
 
+def test_short_messages_in_small_letters_are_not_cut_off() -> None:
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        chat = [re.sub(r"[^\w\s]", "", t).lower() for t in sentences(rng, 300, 1, 2)]
+        found = synthesise(sentences(rng, 300, 2, 7), chat)
+        assert found is None or not found.certain or "lost all but" not in found.seen
+
+
 SCRIPTS = {"Cyrillic": "абвгдежзиклмнопрстуфхцчшщ", "Arabic": "ابتثجحخدذرزسشصضطظعغفقكلمن"}
 
 

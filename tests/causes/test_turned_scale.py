@@ -80,3 +80,48 @@ def test_days_of_other_parts_of_a_month_are_not_turned() -> None:
     early = np.round(rng.triangular(1, 3, 31, 2_000))
     _, found = recognised(early, 32 - np.round(rng.triangular(1, 3, 31, 2_000)))
     assert [h for h in found if h.exact] == []
+
+
+def test_a_season_that_turns_relations_is_no_turned_scale() -> None:
+    """Heating becomes cooling: with warmer days more is used, where it was less."""
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        frames = []
+        for mean in (5, 25):
+            temp = rng.normal(mean, 5, 2_000)
+            use = 2 * np.abs(temp - 15) + rng.normal(0, 2, 2_000)
+            cost = 0.8 * use + rng.normal(0, 2, 2_000)
+            labels = ["yes", "no"] * 1_000
+            frames.append(pl.DataFrame({"temp": temp, "use": use, "cost": cost, "label": labels, "prediction": labels}))
+        roles = {"label": "label", "prediction": "prediction", "features": ["temp", "use", "cost"]}
+        case = worlds.case_of(Scenario(frames[0], frames[1], roles, None, ""))
+        assert list(TurnedScale().recognise(case)) == []
+
+
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.3])
+def test_another_mix_of_two_modes_is_no_turned_scale(share: float) -> None:
+    rng = np.random.default_rng(6)
+
+    def load(high: float) -> np.ndarray:
+        return np.where(rng.random(2_000) < high, rng.normal(80, 4, 2_000), rng.normal(20, 4, 2_000)).clip(0, 100)
+
+    _, found = recognised(load(share), load(1 - share))
+    assert [h for h in found if h.exact] == []
+    before, now = load(share), load(1 - share)
+    _, found = recognised(before, now, beside=(before, now))
+    assert [h for h in found if h.exact] == []
+
+
+def test_a_reversed_sign_beside_drift_is_left_to_the_sign() -> None:
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        _, found = recognised(rng.gamma(2, 10, 2_000) + 2, -(rng.gamma(2, 10, 2_000) + 10))
+        assert [h for h in found if h.exact] == []
+
+
+def test_one_far_value_hides_no_turned_scale() -> None:
+    rng = np.random.default_rng(7)
+    before = skewed(rng)
+    before[5] = 9_999.0
+    _, (found,) = recognised(before, 120 - skewed(rng))
+    assert found.params["centre"] == pytest.approx(120, rel=0.02)

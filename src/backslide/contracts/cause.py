@@ -115,7 +115,7 @@ _MEANING: dict[CauseKind, tuple[str, str]] = {
         "two columns were exchanged",
         "Correct the column mapping in the pipeline upstream.",
     ),
-    CauseKind.SIGN_FLIP: ("the sign of a column was reversed", "Correct the sign upstream."),
+    CauseKind.SIGN_FLIP: ("the sign, or the scale, of a column was reversed", "Turn the column back upstream."),
     CauseKind.UNIT_CHANGE: (
         "a column comes in another unit, scale or offset",
         "Convert the column back upstream, and validate its range on arrival.",

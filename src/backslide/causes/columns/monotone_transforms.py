@@ -38,6 +38,10 @@ REMAINS = 0.1
 """Share of what moved that may remain after a curve, beyond noise."""
 ALL_BETWEEN, SAME_PLACE = 0.99, 1e-3
 """Share of the values that must stand between the steps, and how far apart, in steps, their places there may be."""
+FREQUENT, APART, AS_OFTEN = 0.02, 2.0, 0.6
+"""Share of the rows that one value must hold, times that of the next, and how alike its shares before and now must be."""
+ENDINGS = (0.9, 0.95, 0.99)
+"""Places between steps that prices end on."""
 AFFINE_MOVED = 0.6
 AFFINE_VALUES = 20
 AFFINE_REMAINS = 0.03
@@ -243,17 +247,26 @@ def find_offset(pair: Pair) -> Offset | None:
         ):
             return Offset(by, exact=True)
     between = _between_steps(ref, cur)
-    if between is not None:
+    went_along = _frequent_value_moved(ref, cur)
+    if between is not None and went_along is not None:
         step, off = between
-        # A frequent value that went along tells how many steps; else the middle does, as far as the column did not drift.
-        frequent = [frequent_levels(values) for values in (ref, cur)]
-        steps = {round((float(b) - off) / step) for b in (by, *np.subtract.outer(frequent[1], frequent[0]).ravel())}
-        best = min((count * step + off for count in steps), key=lambda b: ks_of_rounded(ref + b, cur))
-        if ks_of_rounded(ref + best, cur) <= noise + REMAINS * moved:
-            return Offset(best, exact=True)
+        by = round((went_along - off) / step) * step + off
+        if abs(by - went_along) <= SAME_PLACE * step and ks_of_rounded(ref + by, cur) <= noise + REMAINS * moved:
+            return Offset(by, exact=True)
     if moved < PLAIN_OFFSET_MOVED or ks_of_rounded(ref + by, cur) > noise:
         return None
     return Offset(by, exact=False)
+
+
+def _frequent_value_moved(ref: Floats, cur: Floats) -> float | None:
+    """From the most frequent value of the reference (sorted) to the most frequent one now, where both are about as frequent."""
+    most = [frequent_levels(values, 2) for values in (ref, cur)]
+    shares = [
+        [float((values == level).mean()) for level in levels] for values, levels in zip((ref, cur), most, strict=True)
+    ]
+    alike = AS_OFTEN * shares[0][0] <= shares[1][0] <= shares[0][0] / AS_OFTEN
+    apart = all(own[0] >= max(FREQUENT, APART * own[-1]) for own in shares)
+    return float(most[1][0] - most[0][0]) if apart and alike else None
 
 
 def _between_steps(ref: Floats, cur: Floats) -> tuple[float, float] | None:
@@ -265,7 +278,9 @@ def _between_steps(ref: Floats, cur: Floats) -> tuple[float, float] | None:
     places = cur / step - np.floor(cur / step)
     place = float(np.median(places))
     same = np.abs(places - place) <= SAME_PLACE
-    return (step, place * step) if SAME_PLACE < place < 1 - SAME_PLACE and same.mean() >= ALL_BETWEEN else None
+    if any(abs(place - ending) <= SAME_PLACE for ending in (0.0, *ENDINGS, 1.0)) or same.mean() < ALL_BETWEEN:
+        return None
+    return step, place * step
 
 
 def find_affine(pair: Pair) -> Affine | None:

@@ -176,8 +176,8 @@ def _texts_with(mask: Mask, texts: Sequence[str]) -> float:
 def _at_ends(mask: Mask, cur: Sequence[str]) -> bool:
     """Whether the mark nearly always begins or ends its text, as a template or a greeting does."""
     inside = re.compile(rf"\w.*{mask.seen_as}.*\w", re.DOTALL)
-    held = [text for text in cur if re.search(mask.seen_as, text)]
-    return sum(inside.search(text[:START]) is not None for text in held) <= AT_ENDS * len(held)
+    held = [text[:START] for text in cur if re.search(mask.seen_as, text[:START])]
+    return sum(inside.search(text) is not None for text in held) <= AT_ENDS * len(held)
 
 
 def _plain(word: str) -> str:

@@ -265,17 +265,13 @@ def _breaks_off(shapes: Shapes, fit: Fit, cur: Sequence[str]) -> bool:
         return True
     rule = Synthesis(shapes, fit, False)
     cut = [rule.last_undone(text) for text in cur if rule.hit(text)]
-    front, end = ([isinstance(s, KeptPart) and missing(s) for s in sizes] for missing in (_lacks_front, _lacks_end))
-    end = [one or isinstance(s, Truncation | WordLimit) for one, s in zip(end, sizes, strict=True)]
-    return (any(front) and breaks_off(shapes.texts, cut, front=True)) or (any(end) and breaks_off(shapes.texts, cut))
-
-
-def _lacks_front(part: KeptPart) -> bool:
-    return part.start > 0
-
-
-def _lacks_end(part: KeptPart) -> bool:
-    return part.stop < 1
+    # What else was done to the texts, small letters and no marks say, is no sign of a cut.
+    rest = [s for s in steps_of(fit.damage) if not isinstance(s, PARTS) and not s.reversible]
+    whole = [Successive(tuple(rest)).do(text) for text in shapes.texts]
+    front = any(isinstance(s, KeptPart) and s.start > 0 for s in sizes)
+    end = any(isinstance(s, Truncation | WordLimit) or (isinstance(s, KeptPart) and s.stop < 1) for s in sizes)
+    broken = [breaks_off(whole, cut, front=True)] if front else []
+    return (front or end) and all(broken + ([breaks_off(whole, cut)] if end else []))
 
 
 def _is_another(damage: TextDamage, steps: tuple[TextDamage, ...]) -> bool:

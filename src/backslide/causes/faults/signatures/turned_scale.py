@@ -1,15 +1,15 @@
 """A scale was turned round: every value is c - x of what it was, as where a share becomes the share of the rest.
 
-**Recognised** when the column is distributed as the reference was, but the other way round around some value other than 0
+**Recognised** when the column is distributed as the reference was, but the other way round about some value other than 0
 (``sign_flip`` knows that one), and
 
-- its shape has a long and a short side, which have changed places: no shift and no other unit makes it so; and the two ends of
-  the scale, or a round number, add up to c;
-- or its rank correlations with the other columns are reversed, while those columns keep theirs among each other.
+- its rank correlations with the other columns are reversed, while those columns keep theirs among each other, and its values
+  lie where they did: a season moves a column before it turns a relation. Certain where it is distributed as ever;
+- or its shape has a long and a short side, which have changed places: no shift and no other unit makes it so; most values lie
+  where hardly any did, and no relation to another column says otherwise. Certain where the ends of the scale, or a round
+  number, add up to c; else named only when turning it back brings points back.
 
-Short of that it is named only when turning it back brings points back.
-
-**Natural drift** moves or stretches a distribution; it does not exchange its tails to the letter.
+**Natural drift** moves or stretches a distribution, or mixes two of them otherwise, which leaves its values where they were.
 
 **Repair** and **injection** both turn it round.
 """
@@ -48,6 +48,8 @@ EQUAL = 0.01
 """How far a sum may be from c, over the spread of the column."""
 NEAR_ZERO = 0.03
 """Likewise of c from 0, up to which the sign may have been reversed alone."""
+IN_RANGE, ELSEWHERE = 0.85, 0.5
+"""Share of the values inside the reference's inner range from which a column stayed in it, and up to which it left it."""
 MOST_COUNTED = 60
 """Levels up to which evenly spaced ones may be days, weeks or hours."""
 LEAST_VALUES = 5
@@ -65,19 +67,24 @@ class TurnedScale(Signature):
         turned = {n: found for n, pair in case.pairs.items() if n not in clock and (found := _turned(pair)) is not None}
         if not turned:
             return
-        by_shape = {name for name in turned if _shows(case.pairs[name], turned[name][0])}
-        by_company = find_reversed(dependence(case), turned.keys() - by_shape, by_shape)
+        ties = dependence(case)
+        turned_round = find_reversed(ties, set(turned), set())
+        tied = {name for name in turned if ties.strong()[ties.vectors(name)].any()}
+        by_company = {name for name in turned_round if _inside(case.pairs[name]) >= IN_RANGE}
+        by_shape = {n for n in turned if (n not in tied or n in turned_round) and _shows(case.pairs[n], turned[n][0])}
         for name in turned:
             if name in by_shape or name in by_company:
                 centre, sums_up = turned[name]
+                about = "" if sums_up else "about "
                 # Days and months come in another order where two windows hold other parts of a week or of a year.
                 levels = np.unique(case.pairs[name].finite[0])
                 counted = len(levels) <= MOST_COUNTED and evenly_spaced(levels) is not None
                 yield self.hypothesis(
                     case.pairs[name],
-                    f"the scale of {name} is turned round: {say.number(centre)} - x in place of x",
-                    f"subtract {name} from {say.number(centre)}",
-                    exact=(name in by_shape and sums_up and not counted) or by_company.get(name, False),
+                    f"the scale of {name} is turned round: {about}{say.number(centre)} minus x in place of x",
+                    f"subtract {name} from {about}{say.number(centre)}",
+                    exact=(name in by_shape and sums_up and not counted)
+                    or (turned_round.get(name, False) and _as_before(case.pairs[name])),
                     centre=centre,
                 )
 
@@ -105,21 +112,42 @@ def _turned(pair: Pair) -> tuple[float, bool] | None:
         return None
     noise = ks_limit(len(ref), len(cur))
     centre, sums_up = _sum_of_ends(ref, cur)
-    if abs(centre) <= NEAR_ZERO * float(np.ptp(ref)):
+    signs = ref[0] * ref[-1] >= 0 and cur[0] * cur[-1] >= 0 and ref[-1] * cur[-1] <= 0
+    if abs(centre) <= NEAR_ZERO * _width(ref) or (signs and not sums_up):
         return None
+    sums_up = sums_up and not signs  # which may be a reversed sign and some drift
     left = ks(ref, centre - cur[::-1])
     return (centre, sums_up) if is_explained(left, pair.moved, noise, REMAINS, pair.usual_drift) else None
+
+
+def _width(values: Floats) -> float:
+    """The spread of the inner values: one far off says nothing of a scale."""
+    return float(np.subtract(*np.quantile(values, (INNER[-1], INNER[0]))))
+
+
+def _as_before(pair: Pair) -> bool:
+    """Whether the column is distributed as before."""
+    ref, cur = pair.finite
+    return pair.moved <= ks_limit(len(ref), len(cur))
+
+
+def _inside(pair: Pair) -> float:
+    """Share of the current values that lie where nearly all of the reference's did."""
+    ref, cur = pair.finite
+    return float(((cur >= np.quantile(ref, INNER[0])) & (cur <= np.quantile(ref, INNER[-1]))).mean())
 
 
 def _sum_of_ends(ref: Floats, cur: Floats) -> tuple[float, bool]:
     """What a value and the one in its place add up to, and whether that is the sum of the ends of the scale or a round number."""
     low, high = np.quantile(ref, INNER), np.quantile(cur, 1 - INNER)
-    centre, width = float(np.median(low + high)), float(np.ptp(ref))
+    centre = float(np.median(low + high))
     size = 10.0 ** np.floor(np.log10(max(abs(centre), 1e-12)))
     ends = float(ref[0] + ref[-1]), float(cur[0] + cur[-1])
     sums = [*ends, float(ref[0] + cur[-1]), float(cur[0] + ref[-1]), *(size * k for k in (0.5, 1, 2, 2.5, 5, 10))]
     best = min(sums, key=lambda value: abs(value - centre))
-    near = abs(best - centre) <= EQUAL * width
+    # A likely sum that fits worse than what the middle says is none.
+    as_well = ks(ref, best - cur[::-1]) <= ks(ref, centre - cur[::-1]) + EQUAL
+    near = abs(best - centre) <= EQUAL * _width(ref) and as_well
     return (best if near else centre), near
 
 
@@ -129,6 +157,8 @@ def _shows(pair: Pair, centre: float) -> bool:
     noise = ks_limit(len(ref), len(cur))
     left = ks(ref, centre - cur[::-1])
     if pair.moved < LEAST_MOVE + noise or left > noise:
+        return False
+    if _inside(pair) > ELSEWHERE:
         return False
     quantiles = np.quantile(cur, INNER), np.quantile(ref, INNER)
     spread = [float(np.subtract(*np.quantile(v, (0.9, 0.1)))) for v in (cur, ref)]
