@@ -109,7 +109,7 @@ def test_labels_go_out_and_come_back(tmp_path: Path):
     )
     done = take_back(open_log(tmp_path), answers, by="Ada")
     assert done.labelled == done.added == answers["label"].count()
-    assert done.right == (1.0, pytest.approx(0.9, abs=0.06), 1.0)
+    assert done.right == (1.0, pytest.approx(0.9, abs=0.06), pytest.approx(1.0))
     again = take_back(open_log(tmp_path), answers, by="Ada")
     assert (again.labelled, again.added) == (done.labelled, 0)
     put_right = answers.drop_nulls().head(2).with_columns(label=pl.lit("b"))
