@@ -102,7 +102,7 @@ class Shapes:
 
     @property
     def surely_changed(self) -> bool:
-        """Whether no time, topic or writer brings such a difference."""
+        """Whether they differ by far more than consecutive periods did."""
         return self.distance >= max(SURE_DISTANCE, SURELY_BEYOND * self.nature)
 
     def places(self, texts: Sequence[str]) -> Floats:
@@ -139,7 +139,7 @@ class Synthesis(TextDamage):
 
     @property
     def certain(self) -> bool:
-        """Whether nobody writes so, and it is known what was done."""
+        """Whether the texts differ by far more than usual, and nearly all of that is explained."""
         # Texts of another source may be alike in much; what is left of those that were hit must be no sure change by itself.
         left = (1 - self.fit.explained) * self.shapes.distance / self.fit.share
         told = self.fit.explained >= SURELY_EXPLAINED and left <= SURE_DISTANCE

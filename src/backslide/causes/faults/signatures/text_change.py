@@ -19,7 +19,8 @@
 **Natural drift** brings other topics, which keep the small words that hold sentences together.
 
 **Repair** goes back where the text itself tells how (encoding, entities, escapes, wrapping); else the missing part is taken
-from other texts, and the price comes from the **injection**: the same damage done to the reference.
+from other texts, or the most similar whole text stands in, and the price comes from the **injection**: the same damage done
+to the reference.
 """
 
 from __future__ import annotations
