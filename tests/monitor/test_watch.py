@@ -11,7 +11,9 @@ import pytest
 
 from backslide.contracts.errors import BackslideError, ConfigError, InputError
 from backslide.contracts.watch import Incident, Level, WatchReport
+from backslide.jobs import watch as looks
 from backslide.jobs.watch import settings_key, watch
+from backslide.monitor.rows import open_both
 from backslide.store.database import Database, open_database
 from streams_of_logs import REFERENCE, after, config, moment, served
 
@@ -212,6 +214,22 @@ def test_a_frozen_period_is_not_looked_at_again(tmp_path: Path, database: Databa
     assert third.streams == first.streams
     assert any("arrived after they had been judged" in note for note in third.notes)
     assert not any("arrived after" in note for note in second.notes)
+
+
+@pytest.mark.parametrize(("late", "opened"), [(False, 1), (True, 3)])
+def test_rows_are_opened_again_only_for_labels_of_an_age(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: bool, opened: int
+):
+    """Opening reads the label and the score of every row: without times of labels, a look at a new day does so once."""
+    settings = config(tmp_path, served(12, REFERENCE + 20, late=(2.0, 1.0)), late=late)
+    database = open_database(None, tmp_path)
+    book = database.book("loans", settings_key(settings))
+    watch(settings, as_of=moment(15), book=book)
+    calls = []
+    monkeypatch.setattr(looks, "open_both", lambda rows: calls.append(rows) or open_both(rows))
+    watch(settings, as_of=moment(16), book=book)
+    database.close()
+    assert len(calls) == opened
 
 
 def test_rows_in_their_order_can_be_periods(tmp_path: Path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -261,3 +262,19 @@ def test_the_gradient_is_the_derivative():
     slope = gradient(METRICS["accuracy"], sums)
     np.testing.assert_allclose(slope, [-0.0085, -0.0085, 0, 0, 0.01, 0.01], atol=1e-9)
     assert (gradient(METRICS["accuracy"], np.zeros(6)) == 0).all()
+
+
+@pytest.mark.parametrize("which", ["recall", "precision", "f1"])
+def test_the_gradient_of_one_class_is_that_by_every_sum(which):
+    """Also of classes that are never labelled, or never predicted; asked of its own counts alone, to the last digit."""
+    hit = np.array([0, 0, 3, 40, 900, 0])
+    label = hit + np.array([0, 7, 0, 13, 77, 5])
+    predicted = hit + np.array([4, 0, 0, 9, 31, 5])
+    sums = np.concatenate([label, predicted, hit]).astype(float)
+    for index in range(6):
+        metric = class_metric(which, index, str(index))
+        slope = gradient(metric, sums)
+        assert (slope == gradient(replace(metric, of_class=None), sums)).all()
+        assert not slope[np.arange(18) % 6 != index].any()
+        scores = {"recall": recalls, "precision": precisions, "f1": f1_scores}[which](sums)
+        np.testing.assert_array_equal(metric.value(sums), scores[index])

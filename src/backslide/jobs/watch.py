@@ -233,7 +233,9 @@ class _Inspection:
         return {n: s for n, s in whole.items() if self._old_enough(n, age)}
 
     def _gathered(self, age: int, *, reference: bool, numbers: Iterable[int] = ()) -> dict[int, Sums]:
-        both = open_both(at_age(self.rows, age))
+        rows = at_age(self.rows, age)
+        # Opening reads the label and the score of every row.
+        both = self.both if rows is self.rows and rows.stored is None else open_both(rows)
         if reference:
             return sums_of(both.reference, self.grid, self.wanted, reference=True)
         return sums_of(both.current, self.grid, self.wanted, numbers, reference=False)

@@ -8,6 +8,7 @@ days differ by themselves. Few days say little about that; then a usual day effe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import stats
@@ -83,6 +84,13 @@ class Units:
         """Labelled rows."""
         return float(self.rows.sum())
 
+    @cached_property
+    def covariance(self) -> Floats:
+        """Of the row vectors, around their mean (F, F); every metric of these sums asks for it."""
+        n = max(self.n, 1.0)
+        mean = self.total / n
+        return np.asarray(self.second / n - np.outer(mean, mean))
+
 
 def compare(reference: Units, current: Units, metric: Metric) -> Change:
     """The change of ``metric`` with the day as unit where both windows have days, else with the row.
@@ -125,9 +133,8 @@ def change_of(change: Change, metric: Metric, current: float, se: float, df: flo
 def row_variance(units: Units, metric: Metric) -> float:
     """Variance of one row's first-order effect on the metric, from the second moments of the row vectors."""
     n = max(units.n, 1.0)
-    slope, mean = gradient(metric, units.total), units.total / n
-    covariance = units.second / n - np.outer(mean, mean)
-    return max(float(slope @ covariance @ slope), 0.0) * n**2
+    slope = gradient(metric, units.total)
+    return max(float(slope @ units.covariance @ slope), 0.0) * n**2
 
 
 def _row_variances(reference: Units, current: Units, metric: Metric) -> tuple[float, float]:

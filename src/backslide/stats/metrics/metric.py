@@ -12,7 +12,7 @@ number for a whole window are not sums of anything and are judged by the jackkni
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -54,6 +54,8 @@ class Metric:
     """Smallest and largest value that there is, so that no interval of a change leaves them."""
     smoothing: float = 0.0
     """Rows added to every cell of label and prediction for the slope, where the metric has none at its edge."""
+    of_class: int | None = None
+    """The class whose three counts are all that it depends on; None where it may depend on every sum."""
 
     def harm(self, change: float) -> float:
         """A change as harm: positive is worse."""
@@ -260,7 +262,16 @@ def expected_cost(costs: Costs) -> Metric:
 def class_metric(which: Literal["recall", "precision", "f1"], index: int, label: str) -> Metric:
     """Recall, precision or F1 of one class as a metric of its own."""
     score = {"recall": recalls, "precision": precisions, "f1": f1_scores}[which]
-    return _counted(f"{which}[{label}]", lambda sums: score(sums)[..., index])
+
+    def value(sums: Floats) -> Floats:
+        return score(sums[..., _places(index, sums.shape[-1])])[..., 0]
+
+    return replace(_counted(f"{which}[{label}]", value), of_class=index)
+
+
+def _places(index: int, length: int) -> slice:
+    """Where labels, predictions and hits of one class stand among ``length`` counts."""
+    return slice(index, length, length // 3)
 
 
 def gradient(metric: Metric, sums: Floats) -> Floats:
@@ -275,8 +286,11 @@ def gradient(metric: Metric, sums: Floats) -> Floats:
     # Counts share one step, so that a class without rows has one; sums of squares and of values have scales of their own.
     step = 1e-6 * np.maximum(size.max(initial=0.0) if metric.rows == "counts" else size, 1e-300 if size.any() else 1.0)
     step = np.broadcast_to(step, sums.shape)
-    shift = np.diag(step)
-    slope = (metric.value(sums + shift) - metric.value(sums - shift)) / (2 * step)
+    at = slice(None) if metric.of_class is None else _places(metric.of_class, len(sums))
+    own, slope = sums[at], np.zeros(len(sums))
+    shift = np.zeros((len(own), len(sums)))
+    shift[:, at] = np.diag(step[at])
+    slope[at] = (metric.value(sums + shift) - metric.value(sums - shift)) / (2 * step[at])
     return np.nan_to_num(slope)
 
 
