@@ -27,7 +27,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from measure import Run, child, machine, median_ratio, median_seconds, run_task, table
+from measure import Run, child, machine, median_processor, median_seconds, run_task, table
 
 FAULTY = "c0"
 """The column that comes in another unit."""
@@ -40,8 +40,8 @@ COLUMNS = (
     "answers s",
     "quiet s",
     "fault s",
-    "quick s",
-    "x quick",
+    "fault cpu s",
+    "quick cpu s",
     "x base",
     "x fit",
     "peak MB",
@@ -224,7 +224,7 @@ def sizes(rows: list[int], features: list[int], base: tuple[int, int]) -> list[t
 
 
 def compare(rows: list[int], features: list[int], base: tuple[int, int], repeats: int) -> None:
-    """Measure every size and print the table; ``x base`` and ``x fit`` are of the diagnosis with a fault."""
+    """Measure every size and print the table; ``x base`` and ``x fit`` are processor seconds of the diagnosis with a fault."""
     print(f"backslide.diagnose, rows per window; median of {repeats} repeats")
     print(machine())
     measured = {}
@@ -232,19 +232,18 @@ def compare(rows: list[int], features: list[int], base: tuple[int, int], repeats
         measured[size] = measure_size(*size, repeats)
         seen = median_seconds(measured[size]["fault"])
         print(f"measured {size[0]:,} rows x {size[1]} features: {seen:.2f} s with a fault", file=sys.stderr)
-    reference = median_seconds(measured[base]["fault"])
+    reference = median_processor(measured[base]["fault"])
     lines = []
     for (n, f), runs in measured.items():
-        seconds = [f"{median_seconds(runs[name]):.2f}" for name in ("fit", "answers", *WORLDS, "quick")]
-        ratios = [
-            median_ratio(runs["fault"], runs["quick"]),
-            median_seconds(runs["fault"]) / reference,
-            median_ratio(runs["fault"], runs["fit"]),
-        ]
+        seconds = [f"{median_seconds(runs[name]):.2f}" for name in ("fit", "answers", *WORLDS)]
+        seconds += [f"{median_processor(runs[name]):.2f}" for name in ("fault", "quick")]
+        whole = median_processor(runs["fault"])
+        ratios = [whole / reference, whole / median_processor(runs["fit"])]
         peak = max(run.peak_mb for world in WORLDS for run in runs[world])
         cause = statistics.mode(run.note for run in runs["fault"])
         lines.append([f"{n:,}", str(f), *seconds, *(f"{r:.2f}" for r in ratios), f"{peak:.0f}", cause])
     print(table(COLUMNS, lines))
+    print(machine())
 
 
 def show_where(world: str, base: tuple[int, int], lines: int) -> None:

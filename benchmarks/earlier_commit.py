@@ -2,8 +2,9 @@
 
 Two Parquet windows of the world of ``diagnose_scaling`` with a fault and the saved model are diagnosed by the earlier checkout,
 by this one, and by this one with ``--quick``, in turns, so that all meet the same machine. Threads of OpenMP and Polars are one
-each. Both trees are compiled first, as an installed package is. Prints medians of seconds and processor seconds, and the medians
-of the ratios to the earlier commit of the same turn.
+each, or with ``--own-threads`` as many as the libraries take by themselves, as users run it. Both trees are compiled first, as an
+installed package is. Prints medians of seconds and processor seconds, and the medians of the ratios to the earlier commit of
+the same turn.
 
     git worktree add --detach /tmp/earlier 0798dd2
     python benchmarks/earlier_commit.py /tmp/earlier --repeats 5
@@ -19,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from measure import child, machine, table
@@ -51,6 +52,8 @@ class Command:
     options: tuple[str, ...] = ()
     workers: int | None = 1
     """Processes, None for as many as it takes by itself."""
+    one_thread: bool = True
+    """Of OpenMP, Polars and OpenBLAS."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,8 @@ def run(command: Command, folder: Path) -> Taken:
     Raises:
         RuntimeError: it gave no answer.
     """
-    environment = {**os.environ, **THREADS, "PYTHONPATH": str(command.checkout / "src")}
+    free = {name: value for name, value in os.environ.items() if name not in THREADS}
+    environment = {**free, **(THREADS if command.one_thread else {}), "PYTHONPATH": str(command.checkout / "src")}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     if command.workers is not None:
         environment["BACKSLIDE_WORKERS"] = str(command.workers)
@@ -115,6 +119,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=20_000, help="rows per window")
     parser.add_argument("--features", type=int, default=20)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--own-threads", action="store_true", help="as many threads as libraries take by themselves")
     options = parser.parse_args()
     for checkout in (options.earlier, OWN):
         compileall.compile_dir(checkout / "src", quiet=2)
@@ -124,6 +129,7 @@ def main() -> None:
         Command("now, workers = 2", OWN, workers=2),
         Command("now, --quick", OWN, ("--quick",)),
     ]
+    commands = [replace(command, one_thread=not options.own_threads) for command in commands]
     print(machine())
     print(compare(commands, options.repeats, options.rows, options.features))
     print(machine())

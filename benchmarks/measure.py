@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,6 +24,8 @@ class Run:
     """Highest resident memory of the process."""
     note: str = ""
     """What came out of it."""
+    processor: float = 0.0
+    """Seconds of all its threads and of processes that it started and waited for."""
 
 
 def child(script: str, task: str, *arguments: object) -> Run:
@@ -42,13 +44,19 @@ def run_task(task: Callable[..., Callable[[], str] | None], arguments: Sequence[
 
     A task that has something to prepare returns a function of no arguments; then only that is timed.
     """
-    begun = time.perf_counter()
+    begun, spent = time.perf_counter(), processor_seconds()
     prepared = task(*arguments)
     note = ""
     if prepared is not None:
-        begun = time.perf_counter()
+        begun, spent = time.perf_counter(), processor_seconds()
         note = prepared()
-    print(json.dumps({"seconds": time.perf_counter() - begun, "peak_mb": peak_memory_mb(), "note": note}))
+    run = Run(time.perf_counter() - begun, peak_memory_mb(), note, processor_seconds() - spent)
+    print(json.dumps(asdict(run)))
+
+
+def processor_seconds() -> float:
+    """What this process and its finished children took so far."""
+    return sum(os.times()[:4])
 
 
 def peak_memory_mb() -> float:
@@ -68,6 +76,11 @@ def peak_memory_mb() -> float:
 def median_seconds(runs: Sequence[Run]) -> float:
     """Median of the repeats."""
     return statistics.median(run.seconds for run in runs)
+
+
+def median_processor(runs: Sequence[Run]) -> float:
+    """Median of the repeats, in processor seconds."""
+    return statistics.median(run.processor for run in runs)
 
 
 def median_ratio(runs: Sequence[Run], yardsticks: Sequence[Run]) -> float:

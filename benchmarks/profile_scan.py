@@ -22,7 +22,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from measure import Run, child, machine, median_ratio, median_seconds, run_task, table
+from measure import Run, child, machine, median_processor, median_ratio, median_seconds, run_task, table
 
 TEXT_SHARE = 5
 """Every fifth column holds text."""
@@ -195,8 +195,10 @@ def print_table(runs: dict[str, list[Run]]) -> None:
             yardstick = name
         peak = max(run.peak_mb for run in repeats)
         ratio = "1" if name == yardstick else f"{median_ratio(repeats, runs[yardstick]):.2f}"
-        rows.append([name, f"{median_seconds(repeats):.2f}", f"{peak:.0f}", ratio])
-    print(table(["both windows", "seconds", "peak MB", "x bare scan"], rows))
+        times = [f"{median_seconds(repeats):.2f}", f"{median_processor(repeats):.2f}"]
+        rows.append([name, *times, f"{peak:.0f}", ratio])
+    print(table(["both windows", "seconds", "cpu s", "peak MB", "x bare scan"], rows))
+    print(machine())
 
 
 def _import_what_is_measured() -> None:

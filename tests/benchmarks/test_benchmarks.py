@@ -59,7 +59,7 @@ def cells(printed: str) -> list[list[str]]:
 @pytest.mark.slow
 def test_profile_scan_prints_every_pass(run_here):
     head, *rows = cells(run_here("profile_scan.py", "--rows", "3000", "--columns", "6", "--repeats", "1"))
-    assert head == ["both windows", "seconds", "peak MB", "x bare scan"]
+    assert head == ["both windows", "seconds", "cpu s", "peak MB", "x bare scan"]
     assert [row[0] for row in rows] == [
         "bare scan of the features",
         "profile of the features",
@@ -68,8 +68,8 @@ def test_profile_scan_prints_every_pass(run_here):
         "every check",
     ]
     # Of so few rows, with everything imported, a scan takes less than what two decimals show.
-    assert all(float(row[1]) >= 0 and float(row[2]) > 10 and float(row[3]) > 0 for row in rows)
-    assert [row[3] for row in rows if row[0].startswith("bare")] == ["1", "1"]
+    assert all(float(row[1]) >= 0 and float(row[3]) > 10 and float(row[4]) > 0 for row in rows)
+    assert [row[4] for row in rows if row[0].startswith("bare")] == ["1", "1"]
 
 
 @pytest.mark.slow
@@ -90,7 +90,7 @@ def test_diagnose_scaling_prints_its_size_and_finds_the_fault(run_here):
     assert (row["rows"], row["features"]) == ("1,500", "8")
     assert row["first cause"] == "unit_change"  # else repair and injection were not measured
     assert row["x base"] == "1.00"
-    assert all(float(row[name]) > 0 for name in ("fit s", "answers s", "quiet s", "fault s", "x fit", "peak MB"))
+    assert all(float(row[name]) > 0 for name in ("fit s", "answers s", "fault s", "fault cpu s", "x fit", "peak MB"))
 
 
 def test_time_goes_to_the_step_that_was_announced():
@@ -192,3 +192,25 @@ def test_a_commit_stands_beside_an_earlier_one():
     assert [line[0] for line in lines[1:]] == ["earlier", "now, workers = 1", "now, workers = 2", "now, --quick"]
     assert lines[1][3:] == ["1.00", "1.00"]
     assert all(float(line[2]) > 0 for line in lines[1:])
+
+
+@pytest.mark.slow
+def test_diagnose_growth_prints_each_size_once_and_finds_the_fault(run_here):
+    head, *rows = cells(run_here("diagnose_growth.py", "--rows", "3000", "--classes", "3", "2", "--days", "12"))
+    assert [row[:2] for row in rows] == [["2", "30"], ["3", "30"], ["2", "12"]]
+    assert [row[-1] for row in rows] == ["unit_change"] * 3  # else repair and injection were not measured
+    assert rows[0][head.index("x base")] == "1.00"
+
+
+@pytest.mark.slow
+def test_watch_day_looks_at_one_new_day_in_each_way():
+    head, *rows = cells(run("watch_day.py", "--rows", "400", "--days", "40", "--repeats", "1"))
+    assert head == ["look", "days", "seconds", "processor s", "peak MB"]
+    assert [row[0] for row in rows] == [
+        "profiles of the reference, once",
+        "a new day, against rows",
+        "nothing new, against rows",
+        "a new day, against profiles",
+        "a new day profiled, then no row read",
+    ]
+    assert all(float(row[3]) > 0 and float(row[4]) > 50 for row in rows)
