@@ -61,11 +61,16 @@ def make_world(folder: str, rows: str, features: str) -> None:
     joblib.dump(model, into / "model.joblib")
     train.assign(label=_labels(rng, train)).to_pickle(into / "train.pkl")
     for name in ("reference", *WORLDS):
-        inputs = _inputs(rng, int(rows), int(features))
-        label = _labels(rng, inputs)
-        if name == "fault":
-            inputs[FAULTY] *= FACTOR
-        _served(model, inputs, label, month=int(name != "reference")).write_parquet(into / f"{name}.parquet")
+        new_window(rng, model, int(rows), int(features), name).write_parquet(into / f"{name}.parquet")
+
+
+def new_window(rng: Any, model: Any, rows: int, features: int, name: str) -> Any:
+    """Rows as the model served them, of the window ``reference``, ``quiet`` or ``fault``."""
+    inputs = _inputs(rng, rows, features)
+    label = _labels(rng, inputs)
+    if name == "fault":
+        inputs[FAULTY] *= FACTOR
+    return _served(model, inputs, label, month=int(name != "reference"))
 
 
 def _inputs(rng: Any, rows: int, features: int) -> Any:

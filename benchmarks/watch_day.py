@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -92,18 +93,21 @@ TASKS: dict[str, Callable[..., None]] = {"write": write_days}
 
 
 def run(folder: Path, *arguments: str) -> Cost:
-    """One command of backslide, as a process.
+    """One command of backslide, as a process."""
+    return run_process(folder, sys.executable, "-m", "backslide", *arguments)
+
+
+def run_process(folder: Path, *command: str) -> Cost:
+    """A process to its end.
 
     Raises:
         RuntimeError: it failed.
     """
-    before = datetime.now()
+    begun = time.perf_counter()
     with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "backslide", *arguments], cwd=folder, stdout=subprocess.DEVNULL, stderr=errors
-        )
+        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=errors)
         _, status, usage = os.wait4(process.pid, 0)
-        seconds = (datetime.now() - before).total_seconds()
+        seconds = time.perf_counter() - begun
         process.returncode = os.waitstatus_to_exitcode(status)
         errors.seek(0)
         if process.returncode not in (0, 1):

@@ -214,3 +214,16 @@ def test_watch_day_looks_at_one_new_day_in_each_way():
         "a new day profiled, then no row read",
     ]
     assert all(float(row[3]) > 0 and float(row[4]) > 50 for row in rows)
+
+
+@pytest.mark.slow
+def test_diagnose_rows_prints_each_process_and_the_model_tells_the_fault():
+    head, *rows = cells(run("diagnose_rows.py", "--rows", "5000", "--features", "8"))
+    assert head[:4] == ["whole process", "seconds", "processor s", "x bare scan"]
+    assert [row[0] for row in rows] == [
+        "bare scan of the features",
+        "drift, no more than a prediction logged",
+        "diagnosis without a model",
+        "diagnosis with a boosted model",
+    ]
+    assert rows[3][-1] == "unit_change"
