@@ -11,10 +11,10 @@ import polars as pl
 import pytest
 
 import worlds
+from backslide.causes.explanation import Explanation
 from backslide.causes.faults.base import Fault
 from backslide.causes.pricing import materiality, proof
 from backslide.causes.pricing.materiality import Scale
-from backslide.causes.search import Explanation
 from backslide.causes.shift import shifts
 from backslide.causes.suspicion import is_doubtful
 from backslide.contracts.cause import Cause, CauseKind, Confidence, Repair

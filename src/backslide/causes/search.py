@@ -9,13 +9,14 @@ and what nothing explains is a line of its own, with what is most worth a look.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
 import polars as pl
 
 from backslide.case import Case, Progress
+from backslide.causes.explanation import Explanation
 from backslide.causes.faults.base import Fault
 from backslide.causes.faults.misfits import (
     anything_moved,
@@ -26,6 +27,7 @@ from backslide.causes.faults.misfits import (
     misfits,
     recognised_as,
 )
+from backslide.causes.faults.misleading_column import as_fault, find_misleading_column
 from backslide.causes.faults.recognition import ALL_ROWS, find_all_faults
 from backslide.causes.faults.row_lag import find_label_lag, find_row_lag
 from backslide.causes.faults.unrelated_column import find_unrelated_columns
@@ -34,14 +36,12 @@ from backslide.causes.pricing.counterfactual import PricingBench, price
 from backslide.causes.pricing.materiality import Scale
 from backslide.causes.pricing.shapley import share_out, undo_all
 from backslide.causes.pricing.surrogate import fit_surrogate
-from backslide.causes.replay.base import OwnChange
 from backslide.causes.replay.model_or_threshold import find_own_change, stand_in_is_faithful
 from backslide.causes.replay.snapshot_diff import name_by_snapshots
 from backslide.causes.shift import shifts
 from backslide.causes.shift.base import WorldChange
 from backslide.causes.shift.inputs import find_moved_inputs
-from backslide.causes.suspicion import Suspicion, find_suspects, is_doubtful
-from backslide.causes.traffic.base import TrafficChange
+from backslide.causes.suspicion import find_suspects, is_doubtful
 from backslide.causes.traffic.duplicated_rows import find_duplicated_rows
 from backslide.causes.traffic.lost_rows import find_lost_rows
 from backslide.contracts.cause import CauseKind, Confidence
@@ -56,47 +56,6 @@ T = TypeVar("T")
 
 LEFT_BY_LOSS = (CauseKind.FROZEN_FEATURE, CauseKind.MISSING_VALUES)
 """Kinds that a column shows by itself where the rows with its other values are lost."""
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """Everything that was found out, before it is put into words."""
-
-    change: Effect | None
-    own_change: OwnChange | None = None
-    own_change_matters: bool = False
-    faults: tuple[Fault, ...] = ()
-    """Harmful faults with the points that are theirs."""
-    harmless: tuple[Fault, ...] = ()
-    suspects: tuple[Suspicion, ...] = ()
-    """What is not proven enough to be a cause, where something is left to explain."""
-    traffic: tuple[TrafficChange, ...] = ()
-    """Rows that came again or no longer, with their harm."""
-    harmless_traffic: tuple[TrafficChange, ...] = ()
-    shifts: tuple[WorldChange, ...] = ()
-    possible_shifts: tuple[WorldChange, ...] = ()
-    """What the world may have done besides, where a cause that is surer stands: a split that many rows lie outside of."""
-    artefact: bool = False
-    """Whether the saved model answered; else a stand-in fitted to the logged scores, or none."""
-    notes: tuple[str, ...] = ()
-
-    @property
-    def proving(self) -> bool:
-        """Whether the saved model answered or a replay decided, so that a repair can prove what the metric's noise hides."""
-        return self.artefact or self.own_change_matters
-
-    @property
-    def unexplained(self) -> Effect | None:
-        """What no cause accounts for."""
-        if self.change is None:
-            return None
-        priced = [self.own_change.effect] if self.own_change is not None and self.own_change_matters else []
-        priced += [*(fault.points for fault in self.faults), *(change.points for change in self.traffic)]
-        priced += [shift.effect for shift in self.shifts]
-        rest = self.change
-        for effect in priced:
-            rest = rest - effect if effect is not None else rest
-        return rest
 
 
 def find_causes(case: Case, target: Metric, *, degraded: bool, progress: Progress | None = None) -> Explanation:
@@ -150,6 +109,7 @@ def find_causes(case: Case, target: Metric, *, degraded: bool, progress: Progres
             explanation = _with_row_faults(explanation, bench, faults, scale)
             explanation = _with_unrecognised(explanation, bench, scale, tried)
     if change is not None:
+        explanation = _with_misleading(explanation, bench, scale)
         say("causes: inputs or relation")
         with noted("shifts of the world", notes):
             explanation = _with_shifts(explanation, bench, scale, degraded=degraded)
@@ -164,7 +124,7 @@ def _with_shifts(found: Explanation, bench: PricingBench, scale: Scale, *, degra
     """The explanation with what the world did; beside a surer cause, what the split only suspects stays unexplained."""
     changes = _shifts(found, bench, scale, degraded=degraded)
     sure = tuple(change for change in changes if change.confidence.rank >= Confidence.SUPPORTED.rank)
-    if any(_leaves_no_row(fault, scale) for fault in found.faults):
+    if any(_leaves_no_row(fault, scale) or fault.share_of_loss for fault in found.faults):
         return replace(found, possible_shifts=changes)
     own = found.own_change.effect if found.own_change is not None and found.own_change_matters else None
     ours = found.traffic or (own is not None and scale.harm(own) > 0)
@@ -302,6 +262,35 @@ def _with_unrecognised(found: Explanation, bench: PricingBench, scale: Scale, tr
         named.append(recognised_as(known, suspect))
         harmless = tuple(fault for fault in harmless if fault is not known)
     return replace(found, faults=(*found.faults, *named), harmless=harmless, notes=(*found.notes, *notes))
+
+
+def _with_misleading(found: Explanation, bench: PricingBench, scale: Scale) -> Explanation:
+    """The explanation with columns that lead astray, where without them nothing was lost: in place of what is not certain of any
+    column, and beside what is."""
+    certain = [fault for fault in found.faults if fault.exact]
+    case, rest = bench.case, replace(found, faults=tuple(certain)).unexplained
+    labelled = min(len(bench.rows(side)) for side in case.sides)
+    if (
+        rest is None
+        or found.own_change_matters
+        or found.traffic
+        or not materiality.asks_for_shift(rest, scale, labelled)
+    ):
+        return found
+    frame, outcomes = case.current.sample, case.current.outcomes
+    if certain and bench.model is not None:
+        frame = undo_all(bench, certain)
+    p = populations(case, scale.target, frame, outcomes)
+    columns, notes = _attempt(
+        "columns that lead astray", lambda: [one for one in [find_misleading_column(bench, p)] if one]
+    )
+    found = replace(found, notes=(*found.notes, *notes))
+    for one in columns:
+        fault = as_fault(bench, one, rest, found.faults)
+        if materiality.matters(fault, scale):
+            others = [f for f in certain if one.column not in f.features]
+            return replace(found, faults=(*others, fault))
+    return found
 
 
 def _attempt(what: str, find: Callable[[], Sequence[T]]) -> tuple[tuple[T, ...], list[str]]:

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from backslide.case import Case
+from backslide.causes.explanation import Explanation
 from backslide.causes.pricing import materiality, proof
 from backslide.causes.replay.output_change import add_output_changes, describe_output_changes
 from backslide.causes.replay.snapshot_diff import add_commits, find_suspects
 from backslide.causes.reporting import sentences as words
 from backslide.causes.reporting.onset import incident_onset, mark_coinciding
 from backslide.causes.reporting.to_contracts import Presenter, restrict_to_segment
-from backslide.causes.search import Explanation, find_causes
+from backslide.causes.search import find_causes
 from backslide.contracts import say
 from backslide.contracts.cause import Cause, Suspect
 from backslide.contracts.config import Settings, is_auto

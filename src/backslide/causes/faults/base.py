@@ -158,6 +158,8 @@ class Fault:
     """Whether what was served follows the values without the fault: the log is wrong, the model was not given them."""
     share: Effect | None = None
     """Its part of the change, where it was priced beside others."""
+    share_of_loss: bool = False
+    """Whether that is the part of what was lost that is not lost without its column, so that the world has no part in it."""
 
     @property
     def kind(self) -> CauseKind:

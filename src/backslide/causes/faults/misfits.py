@@ -17,7 +17,9 @@ row to row, the opposite sign, a limit, one value in place of all (``row_evidenc
 of any form or the reverse order (``row_scale``), two columns in each other's place (``row_exchange``), values of other rows on
 some (``row_join``).
 
-**Not seen**: a column that no other column tells anything about, and one that the model has twice.
+**Not seen** here: a column that no other column tells anything about, and one that the model has twice. With labels, a column
+that leads astray whoever reads it, while the outcome is as easy to foretell without it as before, is told all the same
+(``misleading_column``).
 """
 
 from __future__ import annotations

@@ -7,13 +7,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from backslide.case import Case
+from backslide.causes.explanation import Explanation
 from backslide.causes.faults.base import Fault
 from backslide.causes.faults.recognition import find_faults
 from backslide.causes.pricing import materiality
 from backslide.causes.replay.base import OwnChange
 from backslide.causes.reporting import sentences
 from backslide.causes.reporting.timing import fault_onset, shift_onset
-from backslide.causes.search import Explanation
 from backslide.causes.shift.base import WorldChange
 from backslide.causes.traffic.base import TrafficChange
 from backslide.contracts import say

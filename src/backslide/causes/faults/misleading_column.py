@@ -1,0 +1,279 @@
+"""A column that leads astray whoever reads it, while the outcome is as easy to foretell without it as it ever was.
+
+Where values are broken, the outcomes and all other columns still go together as they did: a model that never read the column
+loses nothing, one that reads it does. Where the world changed, the outcomes are others, and both lose. So outcomes are foretold
+twice from labelled reference rows, with the column and without it, and both are held against the current labels on the same rows
+(a difference in differences; Angrist and Pischke 2009, 5.2).
+
+**Named** where the column clearly told something of the outcome and tells little of it now; where foretelling with it lost
+clearly more than without it; where without it at most a fifth of that is lost, two fifths by its limit; where outcomes are about
+as frequent as they are foretold without it; and where the other columns still tell what they told. Columns that tell the time are
+never accused, and values outside what the reference held, which natural drift brings as well, are not asked. What it costs is
+that share of the change of the metric. A column that is distributed as before holds values of other rows, unless it leads further
+astray than these would, as a relation does that turned; of any other it is not known what was done to it.
+
+A relation to the outcome that ended in the world in such a way that no other column and no share of outcomes tells of it looks
+the same, so it is supported at most, and of a column that did not move suspected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+
+from backslide.case import Case
+from backslide.causes.columns.association import distance, noise
+from backslide.causes.faults.base import Fault, Hypothesis, Remedy, evidence_of
+from backslide.causes.faults.unrelated_column import ValuesOfRowsBeside
+from backslide.causes.pricing.counterfactual import PricingBench
+from backslide.contracts import say
+from backslide.contracts.cause import CauseKind
+from backslide.engine.columns.pair import Pair
+from backslide.playbook.clock import time_columns
+from backslide.playbook.concept.decomposition import Populations
+from backslide.stats.arrays import Floats, Ints, Mask
+from backslide.stats.change.effect import Effect
+from backslide.stats.drift.boosting import classify, regress
+from backslide.stats.shift import doubly_robust
+
+MOST_ASKED, SCREEN_Z = 6, 3.0
+"""Columns that are left out, those that tell most of the outcome, and standard errors from which one tells any."""
+TOLD_Z, ASTRAY_Z = 4.5, 5.0
+"""Standard errors by which the column must have told something of the outcome, and by which more must be lost with it."""
+LEFT = 0.6
+"""Share of what it told that may be left, as where it is broken on a part of the rows."""
+WITHOUT, WITHOUT_LIMIT, LIMIT = 0.2, 0.4, 0.95
+"""Share of what is lost with the column that may be lost without it: by its estimate, and by its one-sided 95 % limit."""
+OTHER_SHARES, OTHER_MEAN = 0.1, 0.35
+"""Share of the outcomes that may be of another class than foretold without it; of numbers their mean miss, as a share of the
+mean error. The world may move outcomes a little in the same weeks."""
+WITNESS_Z, OTHERS_KEEP = 4.0, 0.75
+"""Standard errors by which the other columns must have told something of the outcome, and the share of it that must be left."""
+FURTHER = 1.5
+"""Times what exchanging the values of the rows costs beyond which they are no values of other rows."""
+KNOWN = 0.5
+"""Share of what goes with the column that a known fault of it must explain to be what was done to it."""
+STILL = 0.05
+"""Distance that the column may have moved, beyond noise, and still count as distributed as before."""
+HELD = 0.005, 0.995
+"""Quantiles of the reference between which values are asked."""
+LEAST_HELD = 0.6
+"""Share of the current rows that must lie there."""
+CLIP = 1e-3
+LEAST_ROWS = 200
+
+
+class NoRepair(Remedy):
+    """Nothing tells what the values should be."""
+
+    kind = CauseKind.UNRECOGNISED_FAULT
+    injectable = False
+
+    def repair(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """``frame`` as it is."""
+        return frame
+
+    def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
+        """``frame`` as it is."""
+        return frame
+
+
+@dataclass(frozen=True)
+class _Foretold:
+    """How far outcomes are from what some columns of the reference foretell."""
+
+    losses: tuple[Floats, Floats]
+    """Log loss, or error, of each labelled row of both windows (n_ref,), (n_cur,)."""
+    misses: tuple[Floats, Floats]
+    """Outcome less what is foretold: of each class (n, K), or of the number (n, 1)."""
+
+
+@dataclass(frozen=True)
+class Misleading:
+    """A column that leads astray, and by how much foretelling outcomes got worse with it and without it."""
+
+    column: str
+    rise: Effect
+    rise_without: Effect
+
+    @property
+    def share(self) -> float:
+        """Share of the loss that is its."""
+        return 1 - min(max(self.rise_without.value / self.rise.value, 0.0), 1.0)
+
+
+def find_misleading_column(bench: PricingBench, p: Populations) -> Misleading | None:
+    """The column that leads astray, of several the one without which least is lost; None where none does."""
+    if min(len(p.s_g), len(p.s_b)) < LEAST_ROWS or not p.columns or p.classes > doubly_robust.MAX_CLASSES:
+        return None
+    asked = _telling(bench.case, p)
+    if not asked:
+        return None
+    columns = np.array(p.columns)
+    whole = _foretell(p, np.ones(len(columns), bool))
+    found: list[Misleading] = []
+    for name, exchanged in asked.items():
+        one = _judged(bench, p, name, whole, _foretell(p, columns != name))
+        # A relation that turned leads further astray than values of other rows do, which leave a column distributed as it was.
+        still = _stands_still(bench.case.pairs[name])
+        if one is not None and not (still and one.rise.value > FURTHER * exchanged):
+            found.append(one)
+    # Columns that hang together lose their worth together: the one that moved is the one that broke.
+    moved = [one for one in found if not _stands_still(bench.case.pairs[one.column])]
+    return min(moved or found, key=lambda one: one.rise_without.value, default=None)
+
+
+def as_fault(bench: PricingBench, found: Misleading, change: Effect, known: Sequence[Fault]) -> Fault:
+    """The fault, with its share of a ``change`` as its price: of the kind of one of the ``known`` ones that holds the column's
+    values for lost and explains much of it; else values of other rows where the column is distributed as it was."""
+    case, column, harm = bench.case, found.column, bench.target.harm
+    points = Effect(found.share * change.value, found.share * change.replicates)
+    for fault in known:
+        much = fault.points is not None and harm(fault.points.value) >= KNOWN * harm(points.value)
+        if fault.features == (column,) and not fault.reversible and much:
+            return replace(fault, share=points, share_of_loss=True)
+    pair = case.pairs[column]
+    still = _stands_still(pair)
+    seen = (
+        f"{column} leads astray: without it the outcome is as easy to foretell as it was, with it it is not "
+        f"({say.percent(found.share, 0)} of what was lost goes with it)"
+    )
+    if still:
+        seen += "; its values are distributed as before, as those of other rows are"
+    hypothesis = Hypothesis(
+        signature=ValuesOfRowsBeside() if still else NoRepair(),
+        features=(column,),
+        seen=seen,
+        undo=f"join {column} again on its own key" if still else "",
+        evidence=(evidence_of(pair),),
+        exact=False,
+        reversible=False,
+        rows=np.ones(case.current.sample.height, bool),
+    )
+    return Fault((hypothesis,), share=points, share_of_loss=True)
+
+
+def _stands_still(pair: Pair) -> bool:
+    """Whether a column is distributed as before."""
+    return distance(pair) <= STILL + noise(pair)
+
+
+def _telling(case: Case, p: Populations) -> dict[str, float]:
+    """Columns that tell of the outcome, those that tell most first: by how much a model of one half of the reference rows loses
+    more on the other half when their values are exchanged."""
+    clocks, rng, y = time_columns(case), case.rng("columns left out"), p.good.labels.astype(float)
+    order = rng.permutation(len(y))
+    train, test = order[: len(y) // 2], order[len(y) // 2 :]
+    x, categorical = _inputs(p)[0], p.categorical[: len(p.columns)]
+    if len(np.unique(y[train])) < 2:
+        return {}
+    model = (classify if p.classes else regress)(x[train], y[train], categorical)
+
+    def miss(rows: Floats) -> Floats:
+        if not p.classes:
+            return np.asarray(np.abs(model.predict(rows) - y[test]))
+        chances = np.zeros((len(test), p.classes))
+        chances[:, model.classes_.astype(int)] = model.predict_proba(rows)
+        return _log_losses(chances, y[test].astype(np.int64))
+
+    before, rises = miss(x[test]), dict[str, Floats]()
+    for place, name in enumerate(p.columns):
+        if name not in clocks and not case.pairs[name].free_text:
+            other = x[test].copy()
+            other[:, place] = rng.permutation(other[:, place])
+            rises[name] = miss(other) - before
+    telling = {name: float(rise.mean()) for name, rise in rises.items() if _z(rise) >= SCREEN_Z}
+    return dict(sorted(telling.items(), key=lambda item: -item[1])[:MOST_ASKED])
+
+
+def _inputs(p: Populations) -> tuple[Floats, Floats]:
+    """The columns of both windows, without the scores beside them."""
+    return p.x_g[:, : len(p.columns)], p.x_b[:, : len(p.columns)]
+
+
+def _foretell(p: Populations, chosen: Mask) -> _Foretold:
+    """Outcomes foretold by some of the columns (q,), out of fold in the reference."""
+    (x_g, x_b), categorical = (x[:, chosen] for x in _inputs(p)), p.categorical[: len(p.columns)][chosen]
+    rng = np.random.default_rng(0)  # the same folds whichever column is left out
+    if not p.classes:
+        y = [side.labels.astype(float)[:, None] for side in (p.good, p.bad)]
+        told = doubly_robust.expected_losses(x_g, y[0], x_b, categorical, rng) if chosen.any() else [y[0].mean(0)] * 2
+        before, now = (a - b for a, b in zip(y, told, strict=True))
+        return _Foretold((np.abs(before[:, 0]), np.abs(now[:, 0])), (before, now))
+    labels = [side.labels.astype(np.int64) for side in (p.good, p.bad)]
+    one_hot = [np.eye(p.classes)[y] for y in labels]
+    if chosen.any():
+        chances = doubly_robust.class_probabilities(x_g, labels[0], x_b, p.classes, categorical, rng)
+    else:
+        chances = (np.tile(one_hot[0].mean(0), (len(labels[0]), 1)), np.tile(one_hot[0].mean(0), (len(labels[1]), 1)))
+    losses = [_log_losses(c, y) for c, y in zip(chances, labels, strict=True)]
+    return _Foretold((losses[0], losses[1]), (one_hot[0] - chances[0], one_hot[1] - chances[1]))
+
+
+def _log_losses(chances: Floats, labels: Ints) -> Floats:
+    return np.asarray(-np.log(np.clip(chances[np.arange(len(labels)), labels], CLIP, 1.0)))
+
+
+def _judged(
+    bench: PricingBench, p: Populations, column: str, whole: _Foretold, without: _Foretold
+) -> Misleading | None:
+    """What leaving a column out shows; None where it does not explain the loss, or the outcomes are others."""
+    held = _held(p, column)
+    told, tells = ((without.losses[side] - whole.losses[side])[held[side]] for side in (0, 1))
+    if held[1].mean() < LEAST_HELD or _z(told) < TOLD_Z or float(tells.mean()) > LEFT * float(told.mean()):
+        return None
+    found = Misleading(column, _rise(bench, whole, held), _rise(bench, without, held))
+    if found.rise.value <= 0 or (found.rise - found.rise_without).z < ASTRAY_Z:
+        return None
+    if found.rise_without.value > WITHOUT * found.rise.value:
+        return None
+    if float(np.quantile(found.rise_without.replicates - WITHOUT_LIMIT * found.rise.replicates, LIMIT)) > 0:
+        return None
+    if not _others_tell(p, without, held):
+        return None
+    other = np.abs(without.misses[1][held[1]].mean(0) - without.misses[0][held[0]].mean(0)).max()
+    error = 1.0 if p.classes else float(without.losses[0][held[0]].mean())
+    return found if other <= (OTHER_SHARES if p.classes else OTHER_MEAN) * error else None
+
+
+def _others_tell(p: Populations, without: _Foretold, held: tuple[Mask, Mask]) -> bool:
+    """Whether the other columns still tell most of what they told of the outcome, beside how frequent each is: labels that are
+    wrong, and relations that turned, take it from all."""
+    told: list[Floats] = []
+    for side, losses, rows in zip((p.good, p.bad), without.losses, held, strict=True):
+        labels = side.labels[rows]
+        if p.classes:
+            shares = np.bincount(labels.astype(np.int64), minlength=p.classes) / len(labels)
+            blind = -np.log(np.clip(shares, CLIP, 1.0))[labels.astype(np.int64)]
+        else:
+            blind = np.abs(labels.astype(float) - np.median(labels.astype(float)))
+        told.append(blind - losses[rows])
+    return _z(told[0]) >= WITNESS_Z and float(told[1].mean()) >= OTHERS_KEEP * float(told[0].mean())
+
+
+def _held(p: Populations, column: str) -> tuple[Mask, Mask]:
+    """Rows of both windows whose values of the column are such as the reference held, or missing (n_ref,), (n_cur,)."""
+    place = p.columns.index(column)
+    before, now = (x[:, place] for x in _inputs(p))
+    low, high = np.nanquantile(before, HELD)
+    return ~((before < low) | (before > high)), ~((now < low) | (now > high))
+
+
+def _rise(bench: PricingBench, foretold: _Foretold, held: tuple[Mask, Mask]) -> Effect:
+    """How much more is lost on the rows of the current window than on those of the reference."""
+    before, now = (
+        _mean(bench, place, loss, rows) for place, (loss, rows) in enumerate(zip(foretold.losses, held, strict=True))
+    )
+    return now - before
+
+
+def _mean(bench: PricingBench, place: int, values: Floats, rows: Mask) -> Effect:
+    sums = bench.draw(bench.case.sides[place]).sums(np.column_stack([values * rows, rows.astype(float)]))
+    return Effect(float(values[rows].mean()), sums[:, 0] / np.maximum(sums[:, 1], 1.0))
+
+
+def _z(values: Floats) -> float:
+    return float(values.mean() / max(values.std() / np.sqrt(len(values)), 1e-12))
