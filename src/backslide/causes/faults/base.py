@@ -156,6 +156,8 @@ class Fault:
     """The columns, most harmful first, where each was tried out alone."""
     log_only: bool = False
     """Whether what was served follows the values without the fault: the log is wrong, the model was not given them."""
+    filling_cost: Effect | None = None
+    """What the repair's guesses lose beside the true values: what the same guesses cost on reference rows."""
     share: Effect | None = None
     """Its part of the change, where it was priced beside others."""
     share_of_loss: bool = False
@@ -207,7 +209,8 @@ class Fault:
             return nothing(len(next((e.replicates for e in (repair, injection) if e is not None), [])))
         near = self.reversible or (repair is not None and repair.clear and all(h.near for h in self.hypotheses))
         if injection is None or (near and repair is not None):
-            return None if repair is None else -repair
+            lost = None if repair is None else -repair
+            return lost + self.filling_cost if lost is not None and self.filling_cost is not None else lost
         if repair is not None and repair.clear and not injection.clear and self.repair_serves:
             return injection.pooled(-repair)
         return injection

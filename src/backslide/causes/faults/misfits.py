@@ -190,7 +190,9 @@ def find_unrecognised(bench: PricingBench, known: Sequence[Fault], rest: Effect,
         if not standing:
             break
         best = max(standing, key=lambda fault: -scale.harm(fault.repair_effect) if fault.repair_effect else 0.0)
-        suspects.append(best)
+        one = next(one for one in asked if one.column in best.features)
+        best = _of_every_row(bench, best, one, others, scale)
+        suspects.append(_with_lost_truth(bench, best, one, rest, scale))
         taken = _columns_of([*known, *suspects])
         asked = misfits(case, taken, [one.column for one in asked if one.column not in taken])
     return suspects
@@ -294,6 +296,45 @@ def _examples(one: ColumnExpectation, values: np.ndarray[tuple[int], np.dtype[np
         return say.number(float(value)) if isinstance(value, (float, np.floating)) else repr(str(value))
 
     return " and ".join(f"{shown(values[i])} where about {shown(one.foretold[i])} is expected" for i in chosen)
+
+
+def _of_every_row(
+    bench: PricingBench, fault: Fault, one: ColumnExpectation, others: Sequence[Fault], scale: Scale
+) -> Fault:
+    """The fault on all rows, where what the others foretell serves the rows that fit better, too: these are wrong and fit by
+    chance."""
+    (hypothesis,) = fault.hypotheses
+    rows = ~bench.case.pairs[one.column].missing[1]
+    every = replace(
+        hypothesis,
+        undo=f"replace the values of {one.column} by what the other columns foretell",
+        rows=rows,
+        params={"values": np.where(one.current, one.current_values, one.foretold)},
+    )
+    whole = price(bench, replace(fault, hypotheses=(every,)), others)
+    if whole.repair_effect is None or fault.repair_effect is None or whole.log_only:
+        return fault
+    more = fault.repair_effect - whole.repair_effect
+    return whole if more.clear and scale.harm(more) > 0 else fault
+
+
+def _with_lost_truth(
+    bench: PricingBench, fault: Fault, one: ColumnExpectation, rest: Effect, scale: Scale
+) -> Fault:
+    """The fault with what is lost for want of the true values, though the others foretell them: what foretold ones cost in place
+    of those of reference rows that nothing was learned from, as far as it is part of the ``rest``."""
+    known = one.held_out & ~bench.case.pairs[one.column].missing[0]
+    if not bench.reference_labels or fault.repair_effect is None or not known.any():
+        return fault
+    effect = bench.effect_of(edit.write(bench.case.reference.sample, one.column, one.reference_foretold, known))
+    if effect is None or scale.harm(effect) <= 0:
+        return fault
+    left = scale.harm(rest) + scale.harm(fault.repair_effect)
+    times = min(float(fault.rows.mean()) / float(known.mean()), left / scale.harm(effect))
+    if times <= 0:
+        return fault
+    dearer = replace(fault, filling_cost=Effect(times * effect.value, times * effect.replicates))
+    return dearer if dearer.points is not None and dearer.points.clear else fault
 
 
 def _usual_gain(bench: PricingBench, fault: Fault, one: ColumnExpectation, scale: Scale) -> bool:
