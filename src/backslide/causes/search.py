@@ -124,8 +124,11 @@ def _with_shifts(found: Explanation, bench: PricingBench, scale: Scale, *, degra
     """The explanation with what the world did; beside a surer cause, what the split only suspects stays unexplained."""
     changes = _shifts(found, bench, scale, degraded=degraded)
     sure = tuple(change for change in changes if change.confidence.rank >= Confidence.SUPPORTED.rank)
-    if any(_leaves_no_row(fault, scale) or fault.share_of_loss for fault in found.faults):
+    if any(_leaves_no_row(fault, scale) for fault in found.faults):
         return replace(found, possible_shifts=changes)
+    if any(fault.share_of_loss for fault in found.faults):
+        sure = tuple(change for change in sure if change.kind != CauseKind.CONCEPT_DRIFT)
+        return replace(found, shifts=sure, possible_shifts=tuple(change for change in changes if change not in sure))
     own = found.own_change.effect if found.own_change is not None and found.own_change_matters else None
     ours = found.traffic or (own is not None and scale.harm(own) > 0)
     if not (sure or ours or any(materiality.is_supported(fault, artefact=found.artefact) for fault in found.faults)):
@@ -265,32 +268,26 @@ def _with_unrecognised(found: Explanation, bench: PricingBench, scale: Scale, tr
 
 
 def _with_misleading(found: Explanation, bench: PricingBench, scale: Scale) -> Explanation:
-    """The explanation with columns that lead astray, where without them nothing was lost: in place of what is not certain of any
-    column, and beside what is."""
-    certain = [fault for fault in found.faults if fault.exact]
-    case, rest = bench.case, replace(found, faults=tuple(certain)).unexplained
+    """The explanation with a column that misleads, where without it nothing was lost: beside what is certain, and in place of
+    what is not."""
+    certain = tuple(fault for fault in found.faults if fault.exact)
+    case, rest = bench.case, replace(found, faults=certain).unexplained
     labelled = min(len(bench.rows(side)) for side in case.sides)
-    if (
-        rest is None
-        or found.own_change_matters
-        or found.traffic
-        or not materiality.asks_for_shift(rest, scale, labelled)
-    ):
+    if rest is None or found.own_change_matters or found.traffic:
         return found
-    frame, outcomes = case.current.sample, case.current.outcomes
-    if certain and bench.model is not None:
-        frame = undo_all(bench, certain)
-    p = populations(case, scale.target, frame, outcomes)
-    columns, notes = _attempt(
-        "columns that lead astray", lambda: [one for one in [find_misleading_column(bench, p)] if one]
-    )
-    found = replace(found, notes=(*found.notes, *notes))
-    for one in columns:
-        fault = as_fault(bench, one, rest, found.faults)
-        if materiality.matters(fault, scale):
-            others = [f for f in certain if one.column not in f.features]
-            return replace(found, faults=(*others, fault))
-    return found
+    if not materiality.asks_for_shift(rest, scale, labelled):
+        return found
+
+    def look() -> list[Fault]:
+        frame = undo_all(bench, list(certain)) if certain and bench.model is not None else case.current.sample
+        p = populations(case, scale.target, frame, case.current.outcomes)
+        one = find_misleading_column(bench, p)
+        fault = None if one is None else as_fault(bench, one, rest, found.faults)
+        return [] if fault is None else [fault]
+
+    named, notes = _attempt("columns that mislead", look)
+    named = tuple(fault for fault in named if materiality.matters(fault, scale))
+    return replace(found, faults=(*certain, *named) if named else found.faults, notes=(*found.notes, *notes))
 
 
 def _attempt(what: str, find: Callable[[], Sequence[T]]) -> tuple[tuple[T, ...], list[str]]:

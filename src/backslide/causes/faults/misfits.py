@@ -318,9 +318,7 @@ def _of_every_row(
     return whole if more.clear and scale.harm(more) > 0 else fault
 
 
-def _with_lost_truth(
-    bench: PricingBench, fault: Fault, one: ColumnExpectation, rest: Effect, scale: Scale
-) -> Fault:
+def _with_lost_truth(bench: PricingBench, fault: Fault, one: ColumnExpectation, rest: Effect, scale: Scale) -> Fault:
     """The fault with what is lost for want of the true values, though the others foretell them: what foretold ones cost in place
     of those of reference rows that nothing was learned from, as far as it is part of the ``rest``."""
     known = one.held_out & ~bench.case.pairs[one.column].missing[0]

@@ -170,7 +170,7 @@ def _tells_somewhere(case: Case, one: _Worth) -> bool:
     """Whether on the rows of some level, or quarter, of another column it tells something, or the contrary: a relation that
     turned there, and no other rows' values."""
     known = np.isfinite(one.now)
-    for codes, levels in _parts(case, one.column):
+    for _, codes, levels in parts_of_rows(case, one.column):
         for level in range(levels):
             there = one.now[known & (codes == level)]
             if len(there) < LEAST_IN_LEVEL:
@@ -181,16 +181,17 @@ def _tells_somewhere(case: Case, one: _Worth) -> bool:
     return False
 
 
-def _parts(case: Case, column: str) -> Iterator[tuple[Ints, int]]:
-    """Level of every current row (n_cur,) by each column but ``column``: of categories, days and context, and quarters of
-    numbers."""
+def parts_of_rows(case: Case, column: str) -> Iterator[tuple[Ints, Ints, int]]:
+    """Level of every row of both windows (n_ref,) and (n_cur,) by each column but ``column``: of categories, days and context, and
+    quarters of the current numbers."""
     for levels in levels_of_columns(case):
         if levels.column != column:
-            yield levels.current, len(levels.texts)
+            yield levels.reference, levels.current, len(levels.texts)
     for pair in case.pairs.values():
         if pair.numeric and not pair.discrete and pair.name != column:
-            now = pair.numbers[1]
-            yield np.searchsorted(np.nanquantile(now, [0.25, 0.5, 0.75]), now).astype(np.int64), 4
+            edges = np.nanquantile(pair.numbers[1], [0.25, 0.5, 0.75])
+            before, now = (np.searchsorted(edges, part).astype(np.int64) for part in pair.numbers)
+            yield before, now, 4
 
 
 def _worths(bench: PricingBench) -> list[_Worth]:

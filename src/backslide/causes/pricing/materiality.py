@@ -272,7 +272,7 @@ def asks_for_segment(rest: Effect, scale: Scale, rows: int) -> bool:
 
 def confidence(fault: Fault, *, artefact: bool) -> Confidence:
     """How sure the cause is; ``artefact`` says that the saved model itself, not a stand-in, answered."""
-    if fault.kind == CauseKind.UNRECOGNISED_FAULT or fault.share_of_loss:
+    if fault.kind == CauseKind.UNRECOGNISED_FAULT:
         return (
             Confidence.SUPPORTED
         )  # it stands on a paired gain, or on what is lost without it, and never on an injection
