@@ -11,6 +11,8 @@ replacement brings back 30 % of what is unexplained by four standard errors (of 
 by seven; and the same replacement brings little back on reference rows. A column that fits on the rows which both windows hold
 alike in all others is left alone, as a season moves whole groups of columns to where nothing was learned. Columns that tell the
 time are neither accused nor witnesses. On simulated weeks in which only the world moves, a column is accused in at most 2 %.
+What it cost is what the replacement brings back, of all rows where those that fit do so by chance, and what foretold values lose
+beside the true ones, which reference rows tell that nothing was learned from.
 
 **Rows that say what was done** name the specific kind instead, also before labels come: a factor, powers of ten that differ from
 row to row, the opposite sign, a limit, one value in place of all (``row_evidence``), random error (``row_noise``), another scale
@@ -18,7 +20,7 @@ of any form or the reverse order (``row_scale``), two columns in each other's pl
 some (``row_join``).
 
 **Not seen** here: a column that no other column tells anything about, and one that the model has twice. With labels, a column
-that leads astray whoever reads it, while the outcome is as easy to foretell without it as before, is told all the same
+that misleads, while the outcome is as predictable without it as before, is told all the same
 (``misleading_column``).
 """
 
