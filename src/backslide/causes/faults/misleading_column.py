@@ -153,8 +153,8 @@ def find_misleading_column(bench: PricingBench, p: Populations) -> Misleading | 
 
 
 def as_fault(bench: PricingBench, found: Misleading, change: Effect, known: Sequence[Fault]) -> Fault | None:
-    """The fault, with its share of a ``change`` as its price: one of the ``known`` ones of the column that explains much of it; else
-    values of other rows where the column is distributed as it was. None beside a certain fault that explains much of it."""
+    """The fault, with its share of a ``change`` as its price: one of the ``known`` ones of the column that explains much of it;
+    else values of other rows where the column is distributed as it was. None beside a certain fault that explains much of it."""
     column, harm = found.column, bench.target.harm
     points = found.part_of(change)
     for fault in known:

@@ -182,8 +182,8 @@ def _tells_somewhere(case: Case, one: _Worth) -> bool:
 
 
 def parts_of_rows(case: Case, column: str) -> Iterator[tuple[Ints, Ints, int]]:
-    """Level of every row of both windows (n_ref,) and (n_cur,) by each column but ``column``: of categories, days and context, and
-    quarters of the current numbers."""
+    """Level of every row of both windows (n_ref,) and (n_cur,) by each column but ``column``: of categories, days and context,
+    and quarters of the current numbers."""
     for levels in levels_of_columns(case):
         if levels.column != column:
             yield levels.reference, levels.current, len(levels.texts)
