@@ -52,6 +52,8 @@ def test_the_price_is_that_of_the_true_values(share):
     assert fault.features == ("x",)
     assert (fault.rows.mean() > 0.99) == (share == 1.0)
     low, high = fault.points.bounds
-    assert low <= true <= high or share < 1.0  # on a part, broken values that fit by chance are not told from sound ones
+    assert (
+        low <= true <= high or share < 1.0
+    )  # on a part, broken values that fit by chance are not told from sound ones
     assert abs(fault.repair_effect.value) < 0.9 * abs(true)
     assert abs(fault.points.value - true) < abs(-fault.repair_effect.value - true)
