@@ -10,13 +10,14 @@ import polars as pl
 import pytest
 
 import worlds
-from backslide.causes.faults.misleading_column import find_misleading_column
+from backslide.causes.faults.misleading_column import Misleading, as_fault, find_misleading_column
 from backslide.causes.pricing.counterfactual import PricingBench
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.diagnosis import Verdict
 from backslide.playbook.base import Scenario
 from backslide.playbook.concept.decomposition import served_populations
 from backslide.stats.arrays import Floats
+from backslide.stats.change.effect import Effect
 from scale import most, runs
 
 ROLES = {"label": "label", "prediction": "prediction", "scores": {"yes": "p_yes"}, "timestamp": "at"}
@@ -95,6 +96,15 @@ def test_a_column_without_which_nothing_was_lost_is_what_broke(broken, kind):
     assert "predicted without it, the outcome is as predictable as it was" in first.summary
     assert ("or its relation to the outcome ended" in first.summary) is not moved
     assert all(cause.kind is not CauseKind.CONCEPT_DRIFT for cause in diagnosis.causes)
+
+
+def test_rows_that_were_not_asked_are_counted():
+    case = worlds.case_of(scenario(3, mean_of_others))
+    bench = PricingBench(case, case.metric, None)
+    one = Effect(1.0, np.ones(len(bench.served_change.replicates)))
+    for asked, said in ((0.8, True), (0.99, False)):
+        fault = as_fault(bench, Misleading("x", one, one - one, asked), bench.served_change, [])
+        assert ("told by the 80% of the rows" in fault.hypotheses[0].seen) is said
 
 
 def test_numbers_are_foretold_alike():

@@ -51,6 +51,7 @@ def test_the_price_is_that_of_the_true_values(share):
     true = worlds.accuracy(current) - right
     assert fault.features == ("x",)
     assert (fault.rows.mean() > 0.99) == (share == 1.0)
+    assert ("the other values fit by chance" in fault.hypotheses[0].seen) == (share == 1.0)
     low, high = fault.points.bounds
     assert (
         low <= true <= high or share < 1.0

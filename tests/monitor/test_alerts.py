@@ -174,9 +174,8 @@ def test_secrets_come_from_the_environment_and_stay_there(
     monkeypatch.setenv("HOOK", receiver.url)
     found = look(settings, database, 15)
     assert len(receiver.taken) == 1
-    assert (
-        f"127.0.0.1:{receiver.server.server_port}" not in found.to_json()
-    )  # the port alone may be among the digits of a number
+    # The port alone may be among the digits of a number.
+    assert f"127.0.0.1:{receiver.server.server_port}" not in found.to_json()
 
 
 def test_one_bad_receiver_does_not_cost_the_others_their_message(tmp_path: Path, receiver: Receiver):

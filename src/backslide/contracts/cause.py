@@ -161,7 +161,7 @@ _MEANING: dict[CauseKind, tuple[str, str]] = {
     CauseKind.ADDED_NOISE: ("a column became noisier", "Repair the sensor or source of the column."),
     CauseKind.UNRECOGNISED_FAULT: (
         "a column no longer fits the others; how it was changed is not known",
-        "Check how the column has been made upstream since then, and compare the examples with their source.",
+        "Check how the column has been made upstream since then, and compare its values with their source.",
     ),
     CauseKind.LABEL_SHIFT: (
         "the classes come in other proportions",

@@ -19,6 +19,8 @@ from backslide.stats.arrays import Floats, Ints, Mask
 from backslide.stats.sorted_search import search_sorted
 from backslide.stats.two_sample import ks, ks_limit, ranks
 
+STILL = 0.05
+"""Distance that a column may have moved, beyond noise, and still count as distributed as before."""
 LEVELS = 3
 """Levels of a text column that are followed, by reference frequency."""
 MAX_COLUMNS = 200
@@ -211,3 +213,9 @@ def noise(pair: Pair) -> float:
     if pair.numeric:
         return ks_limit(n_ref, n_cur)
     return ks_limit(n_ref, n_cur, 0.4 * float(np.sqrt(max(len(pair.levels[0]), 2) - 1)) + 1.1)
+
+
+def stands_still(pair: Pair) -> bool:
+    """Whether a column is distributed as before, and is missing about as often."""
+    gone = abs(float(pair.missing[1].mean() - pair.missing[0].mean()))
+    return gone <= STILL and distance(pair) <= STILL + noise(pair)

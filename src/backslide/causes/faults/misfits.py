@@ -34,6 +34,7 @@ import numpy as np
 from backslide.case import Case
 from backslide.causes.columns import edit
 from backslide.causes.columns.association import (
+    STILL,
     dependence,
     distance,
     excess_distance,
@@ -66,8 +67,6 @@ MOST_PRICED = 12
 """Columns whose replacement the model is asked about, those that fit least."""
 SAME_ROWS = 0.9
 """Rows of both over rows of either from which on two columns broke together."""
-STILL = 0.05
-"""Distance that a column may have moved, beyond noise, and still count as distributed as before."""
 TIE, TIE_Z = 0.1, 6.0
 """Change of a correlation, and its standard errors, from which on a tie is another."""
 LEAST_MOVE, LEAST_TIE_Z = 0.75 * LEAST_EXCESS, 3.0
@@ -309,6 +308,7 @@ def _of_every_row(
     rows = ~bench.case.pairs[one.column].missing[1]
     every = replace(
         hypothesis,
+        seen=f"{hypothesis.seen}; the other values fit by chance",
         undo=f"replace the values of {one.column} by what the other columns foretell",
         rows=rows,
         params={"values": np.where(one.current, one.current_values, one.foretold)},

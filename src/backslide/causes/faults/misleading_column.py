@@ -28,13 +28,12 @@ import numpy as np
 import polars as pl
 
 from backslide.case import Case
-from backslide.causes.columns.association import distance, noise
+from backslide.causes.columns.association import stands_still
 from backslide.causes.faults.base import Fault, Hypothesis, Remedy, evidence_of
 from backslide.causes.faults.unrelated_column import ValuesOfRowsBeside, parts_of_rows
 from backslide.causes.pricing.counterfactual import PricingBench
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
-from backslide.engine.columns.pair import Pair
 from backslide.playbook.clock import time_columns
 from backslide.playbook.concept.decomposition import Populations
 from backslide.stats.arrays import Floats, Ints, Mask
@@ -64,12 +63,10 @@ FURTHER = 1.5
 """Times what exchanging the values of the rows costs beyond which they are no values of other rows."""
 KNOWN = 0.5
 """Share of what goes with the column that a known fault of it must explain to be what was done to it."""
-STILL = 0.05
-"""Distance that the column may have moved, beyond noise, and still count as distributed as before."""
 HELD = 0.005, 0.995
 """Quantiles of the reference between which values are asked."""
-LEAST_HELD = 0.6
-"""Share of the current rows that must lie there."""
+LEAST_HELD, NEARLY_ALL = 0.6, 0.95
+"""Share of the current rows that must lie there, and under which it is said that not all were asked."""
 CLIP = 1e-3
 LEAST_ROWS = 200
 
@@ -114,6 +111,8 @@ class Misleading:
     column: str
     rise: Effect
     rise_without: Effect
+    asked: float
+    """Share of the current rows that were asked: on the others its values are such as the reference hardly held."""
 
     @property
     def share(self) -> float:
@@ -144,11 +143,11 @@ def find_misleading_column(bench: PricingBench, p: Populations) -> Misleading | 
     for name, exchanged in asked.items():
         one = _judged(bench, p, name, whole, _foretell(p, columns != name))
         # A relation that turned leads further astray than values of other rows do, which leave a column distributed as it was.
-        still = _stands_still(bench.case.pairs[name])
+        still = stands_still(bench.case.pairs[name])
         if one is not None and not (still and one.rise.value > FURTHER * exchanged):
             found.append(one)
     # Columns that hang together lose their worth together: the one that moved is the one that broke.
-    moved = [one for one in found if not _stands_still(bench.case.pairs[one.column])]
+    moved = [one for one in found if not stands_still(bench.case.pairs[one.column])]
     return min(moved or found, key=lambda one: one.rise_without.value, default=None)
 
 
@@ -164,11 +163,13 @@ def as_fault(bench: PricingBench, found: Misleading, change: Effect, known: Sequ
         if fault.features == (column,) and not fault.exact and much:
             return fault if fault.reversible else replace(fault, share=points, share_of_loss=True)
     pair = bench.case.pairs[column]
-    still = _stands_still(pair)
+    still = stands_still(pair)
     seen = (
         f"{column} misleads: predicted without it, the outcome is as predictable as it was; predicted with it, it is not "
         f"({say.percent(min(found.share, 1.0), 0)} of what was lost goes with it)"
     )
+    if found.asked < NEARLY_ALL:
+        seen += f"; told by the {say.percent(found.asked, 0)} of the rows whose values are such as the reference held"
     if still:
         seen += "; its values are distributed as before, so they are those of other rows, or its relation to the outcome ended"
     hypothesis = Hypothesis(
@@ -182,11 +183,6 @@ def as_fault(bench: PricingBench, found: Misleading, change: Effect, known: Sequ
         rows=np.ones(bench.case.current.sample.height, bool),
     )
     return Fault((hypothesis,), share=points, share_of_loss=True)
-
-
-def _stands_still(pair: Pair) -> bool:
-    """Whether a column is distributed as before."""
-    return distance(pair) <= STILL + noise(pair)
 
 
 def _telling(case: Case, p: Populations) -> dict[str, float]:
@@ -260,7 +256,9 @@ def _judged(
     told, tells = (gain[rows] for gain, rows in zip(gains, held, strict=True))
     if held[1].mean() < LEAST_HELD or _z(told) < TOLD_Z or float(tells.mean()) > LEFT * float(told.mean()):
         return None
-    found = Misleading(column, _rise(bench, whole.surprise, held), _rise(bench, without.losses, held))
+    found = Misleading(
+        column, _rise(bench, whole.surprise, held), _rise(bench, without.losses, held), float(held[1].mean())
+    )
     if found.rise.value <= 0 or (found.rise - found.rise_without).z < ASTRAY_Z:
         return None
     if found.rise_without.value > WITHOUT * found.rise.value:

@@ -273,9 +273,8 @@ def asks_for_segment(rest: Effect, scale: Scale, rows: int) -> bool:
 def confidence(fault: Fault, *, artefact: bool) -> Confidence:
     """How sure the cause is; ``artefact`` says that the saved model itself, not a stand-in, answered."""
     if fault.kind == CauseKind.UNRECOGNISED_FAULT:
-        return (
-            Confidence.SUPPORTED
-        )  # it stands on a paired gain, or on what is lost without it, and never on an injection
+        # It stands on a paired gain, or on what is lost without it, and never on an injection.
+        return Confidence.SUPPORTED
     same = (
         fault.repair_effect is not None
         and fault.injection_effect is not None

@@ -5,8 +5,8 @@ strong is gone, while the other columns keep theirs among each other. Columns th
 them among themselves came from one joined table, and are one cause. A shift by some rows is a broken join too. With labels, one
 column that nothing else tells of, or the labels themselves, are seen to stand some places away from their rows: answers agree
 with the labels of those rows and no longer with their own (on all rows, on marked ones, or from a day on).
-A column that tells nothing of the outcome any more, while the others tell what they told, is suspected of holding values of other
-rows, too.
+A column that tells nothing of the outcome any more, or misleads, while the others tell what they told, is suspected of holding
+values of other rows, too.
 
 **Which end?** Where columns fall into two groups, the smaller one is the one that was misplaced. Columns that tell the time stand
 in their own rows, and with them those that kept their ties to them. Two columns that lost nothing
@@ -31,19 +31,17 @@ import polars as pl
 
 from backslide.case import Case
 from backslide.causes.columns import edit
-from backslide.causes.columns.association import Dependence, association, dependence, distance, noise
+from backslide.causes.columns.association import Dependence, association, dependence, stands_still
 from backslide.causes.faults.base import Hypothesis, Signature, evidence_of
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
-from backslide.engine.columns.pair import Pair, to_words
+from backslide.engine.columns.pair import to_words
 from backslide.playbook import scenarios
 from backslide.playbook.base import Scenario
 from backslide.playbook.clock import time_columns
 from backslide.stats.arrays import Floats, Mask
 from backslide.stats.two_sample import ranks
 
-STILL = 0.05
-"""Distance that a column may have moved, beyond noise, and still count as distributed as before."""
 STRONG = 0.2
 """Correlation from which on the loss of it counts."""
 LOST = 0.2
@@ -150,7 +148,7 @@ def _with_companions(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFr
 def _groups(case: Case, ties: Dependence) -> list[tuple[tuple[str, ...], bool, bool]]:
     """Groups of columns that were misplaced together, whether it is sure which end it is, and whether that needs no price: some
     of them stand still themselves, and others that moved belong to them."""
-    still = [i for i, name in enumerate(ties.names) if _stands_still(case.pairs[name])]
+    still = [i for i, name in enumerate(ties.names) if stands_still(case.pairs[name])]
     found = _find_misplaced(case, ties, still, still)
     # What hangs on the season comes and goes with it, also without anybody's doing; the time of the day comes round every day.
     asked = [
@@ -236,11 +234,6 @@ def _cost(groups: list[list[int]]) -> float:
 
 def _names_of(ties: Dependence, group: list[int]) -> tuple[str, ...]:
     return tuple(ties.names[i] for i in group)
-
-
-def _stands_still(pair: Pair) -> bool:
-    gone = abs(float(pair.missing[1].mean() - pair.missing[0].mean()))
-    return gone <= STILL and distance(pair) <= STILL + noise(pair)
 
 
 def _edges(ties: Dependence) -> tuple[Mask, Mask, Floats]:
