@@ -13,10 +13,10 @@ import numpy as np
 from backslide.case import Case
 from backslide.causes.faults.base import Fault
 from backslide.causes.faults.recognition import find_all_faults
+from backslide.causes.opened_bench import open_bench, price_all
 from backslide.causes.pricing import materiality
 from backslide.causes.pricing.counterfactual import PricingBench
 from backslide.causes.pricing.materiality import Scale
-from backslide.causes.search import open_bench, price_all
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.segments import columns_of
 from backslide.stats.change.effect import Effect

@@ -18,6 +18,7 @@ import polars as pl
 from backslide.case import Case, Progress
 from backslide.causes.explanation import Explanation
 from backslide.causes.faults.base import Fault
+from backslide.causes.faults.late_column import find_late_columns
 from backslide.causes.faults.misfits import (
     anything_moved,
     as_certain,
@@ -31,12 +32,12 @@ from backslide.causes.faults.misleading_column import as_fault, find_misleading_
 from backslide.causes.faults.recognition import ALL_ROWS, find_all_faults
 from backslide.causes.faults.row_lag import find_label_lag, find_row_lag
 from backslide.causes.faults.unrelated_column import find_unrelated_columns
+from backslide.causes.opened_bench import on_stand_in, open_bench, price_all
 from backslide.causes.pricing import materiality
 from backslide.causes.pricing.counterfactual import PricingBench, price
 from backslide.causes.pricing.materiality import Scale
 from backslide.causes.pricing.shapley import share_out, undo_all
-from backslide.causes.pricing.surrogate import fit_surrogate
-from backslide.causes.replay.model_or_threshold import find_own_change, stand_in_is_faithful
+from backslide.causes.replay.model_or_threshold import find_own_change
 from backslide.causes.replay.snapshot_diff import name_by_snapshots
 from backslide.causes.shift import shifts
 from backslide.causes.shift.base import WorldChange
@@ -48,7 +49,6 @@ from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.containment import noted
 from backslide.contracts.diagnosis import LEAST_ROWS
 from backslide.playbook.concept.decomposition import populations
-from backslide.playbook.shadow.replay import replay
 from backslide.stats.change.effect import Effect, nothing
 from backslide.stats.metrics.metric import Metric
 
@@ -94,17 +94,15 @@ def find_causes(case: Case, target: Metric, *, degraded: bool, progress: Progres
         artefact=bench.artefact,
         notes=tuple(notes),
     )
-    if _unsettled(explanation, scale) and materiality.asks_for_lag(explanation.unexplained, scale):
-        say("causes: labels of other rows")
-        bench, explanation = _with_row_lag(bench, explanation, scale)
-        explanation = _with_unrelated(bench, explanation, scale)
+    say("causes: columns and labels of other rows")
+    bench, explanation = _with_other_rows(bench, explanation, scale)
     say("causes: rows that came again, or no longer")
     explanation = _with_traffic(explanation, served, faults, scale)
     # Asked whatever the change where columns moved: what the world did for the better in the same weeks may hide a fault.
     if _unsettled(explanation, scale) or anything_moved(case, faults):
         say("causes: columns that no longer fit the others")
         if not faults and misfits(case):
-            bench, explanation = _on_stand_in(bench, explanation)
+            bench, explanation = on_stand_in(bench, explanation)
         if bench.model is not None:
             explanation = _with_row_faults(explanation, bench, faults, scale)
             explanation = _with_unrecognised(explanation, bench, scale, tried)
@@ -148,7 +146,7 @@ def _leaves_no_row(fault: Fault, scale: Scale) -> bool:
 def _with_suspects(found: Explanation, bench: PricingBench, tried: list[Fault], scale: Scale) -> Explanation:
     """The explanation with what is suspected beside what is named; of a stand-in that has to be fitted for it, a note."""
     if len(bench.rows(bench.case.reference)) >= LEAST_ROWS:
-        bench, found = _on_stand_in(bench, found)
+        bench, found = on_stand_in(bench, found)
     # A price within its noise that would count is no proof that it costs nothing.
     harmless = tuple(fault for fault in found.harmless if not is_doubtful(fault, scale))
     listed = {id(h) for fault in (*found.faults, *harmless) for h in fault.hypotheses}
@@ -184,22 +182,28 @@ def _unsettled(found: Explanation, scale: Scale) -> bool:
     return found.unexplained is None or materiality.asks_for_suspect(found.unexplained, scale)
 
 
+def _with_other_rows(bench: PricingBench, found: Explanation, scale: Scale) -> tuple[PricingBench, Explanation]:
+    """The explanation with columns, or labels, that are those of other rows."""
+    if _unsettled(found, scale) and materiality.asks_for_lag(found.unexplained, scale):
+        bench, found = _with_row_lag(bench, found, scale)
+        found = _with_unrelated(bench, found, scale)
+    return _with_late_columns(bench, found, scale)
+
+
 def _with_row_lag(bench: PricingBench, found: Explanation, scale: Scale) -> tuple[PricingBench, Explanation]:
     """The explanation with a column, or labels, that stand some places away from their rows."""
     lag, notes = _attempt(
         "labels of other rows", lambda: [one for one in [find_label_lag(bench.case)] if one is not None]
     )
+    found = replace(found, notes=(*found.notes, *notes))
     if not lag:
-        return bench, replace(found, notes=(*found.notes, *notes))
-    bench, found = _on_stand_in(bench, found)
+        return bench, found
+    bench, found = on_stand_in(bench, found)
     if bench.model is None:
         return bench, found
     lags, notes = _attempt("labels of other rows", lambda: find_row_lag(bench, lag[0]))
     taken = {feature for fault in found.faults for feature in fault.features}
-    named = [f for f in lags if materiality.stands(f, scale) and materiality.matters(f, scale)]
-    named = [fault for fault in named if not taken & set(fault.features)]
-    faults = share_out(bench, [*(replace(fault, share=None) for fault in found.faults), *named])
-    return bench, replace(found, faults=tuple(faults), notes=(*found.notes, *notes))
+    return bench, _with_priced(bench, found, [lag for lag in lags if not taken & set(lag.features)], notes, scale)
 
 
 def _with_unrelated(bench: PricingBench, found: Explanation, scale: Scale) -> Explanation:
@@ -207,9 +211,30 @@ def _with_unrelated(bench: PricingBench, found: Explanation, scale: Scale) -> Ex
     if found.own_change_matters or not materiality.asks_for_lag(found.unexplained, scale):
         return found
     columns, notes = _attempt("columns of other rows", lambda: find_unrelated_columns(bench, found.faults))
-    named = [f for f in columns if materiality.stands(f, scale) and materiality.matters(f, scale)]
-    faults = share_out(bench, [*(replace(fault, share=None) for fault in found.faults), *named])
-    return replace(found, faults=tuple(faults) if named else found.faults, notes=(*found.notes, *notes))
+    return _with_priced(bench, found, columns, notes, scale)
+
+
+def _with_late_columns(bench: PricingBench, found: Explanation, scale: Scale) -> tuple[PricingBench, Explanation]:
+    """The explanation with columns that the labels tell to be late, whatever the change; not beside a change of our own."""
+    if found.own_change_matters or not bench.current_labels:
+        return bench, found
+    asked, standing = on_stand_in(bench, found)
+    columns, notes = _attempt("columns that are late", lambda: find_late_columns(asked, found.faults))
+    late = _with_priced(asked, standing, columns, notes, scale)
+    return (
+        (asked, late) if len(late.faults) > len(found.faults) else (bench, replace(found, notes=(*found.notes, *notes)))
+    )
+
+
+def _with_priced(
+    bench: PricingBench, found: Explanation, faults: Sequence[Fault], notes: list[str], scale: Scale
+) -> Explanation:
+    """The explanation with those of the priced faults that stand and matter, and the points shared out anew."""
+    named = [fault for fault in faults if materiality.stands(fault, scale) and materiality.matters(fault, scale)]
+    shared = (
+        share_out(bench, [*(replace(fault, share=None) for fault in found.faults), *named]) if named else found.faults
+    )
+    return replace(found, faults=tuple(shared), notes=(*found.notes, *notes))
 
 
 def _with_row_faults(found: Explanation, bench: PricingBench, known: list[Fault], scale: Scale) -> Explanation:
@@ -297,44 +322,6 @@ def _attempt(what: str, find: Callable[[], Sequence[T]]) -> tuple[tuple[T, ...],
     with noted(what, notes):
         found = tuple(find())
     return found, notes
-
-
-def _on_stand_in(bench: PricingBench, found: Explanation) -> tuple[PricingBench, Explanation]:
-    """A stand-in to ask where there is no model yet, and the note on how faithful it is."""
-    if bench.model is not None:
-        return bench, found
-    model, note = fit_surrogate(bench.case)
-    notes = tuple(dict.fromkeys((*found.notes, note)))
-    return PricingBench(bench.case, bench.target, model), replace(found, notes=notes)
-
-
-def open_bench(case: Case, target: Metric, faults: list[Fault]) -> tuple[PricingBench, list[str]]:
-    """The bench on the saved model, or on a stand-in fitted to what was served when there is none that reproduces it; notes."""
-    if stand_in_is_faithful(case):
-        return PricingBench(case, target, case.reference_model, artefact=True), []
-    notes = []
-    if case.reference_model is not None and case.inputs_known:
-        done = replay(case).reference
-        notes.append(
-            f"the saved model fails on {done.failed} of {len(done.answered.failed)} reference rows: {done.answered.error}; "
-            "repairs were priced with a stand-in"
-            if done.unasked
-            else "the saved model does not reproduce the reference predictions; repairs were priced with a stand-in"
-        )
-    if not faults:
-        return PricingBench(case, target, None), notes
-    model, note = fit_surrogate(case)
-    return PricingBench(case, target, model), [*notes, note]
-
-
-def price_all(bench: PricingBench, faults: list[Fault], notes: list[str]) -> list[Fault]:
-    """The faults tried out, each beside the certain ones; one that cannot be is noted and left, never the end of the run."""
-    certain = [fault for fault in faults if fault.exact and fault.reversible]
-    priced = []
-    for fault in faults:
-        with noted(f"{fault.kind} of {', '.join(fault.features)} is suspected and", notes):
-            priced.append(price(bench, fault, [other for other in certain if other is not fault]))
-    return priced
 
 
 def _shifts(found: Explanation, bench: PricingBench, scale: Scale, *, degraded: bool) -> tuple[WorldChange, ...]:

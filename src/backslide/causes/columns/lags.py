@@ -6,12 +6,14 @@ earlier part of the reference: cheap enough to ask about every column of every d
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backslide.case import Case, Side
+from backslide.causes.columns.entity_keys import entity_keys, rows_of_codes
 from backslide.causes.columns.expectation import earlier_rows
 from backslide.contracts import say
 from backslide.engine.columns.cache import once
@@ -34,14 +36,10 @@ DAY = 86_400
 MOST_ROWS = 10
 """Rows by which a value may be late."""
 MOST_DAYS = 7
-MOST_KEYS = 8
-"""Columns whose last row of the same category is looked at."""
 ORDERED = 0.2
 """Correlation of a value with the earlier one from which rows have an order."""
 LOOKED_AT = 1_000
 """Rows that tell that: by chance it is 0.03."""
-KEY_LEVELS = (3, 0.2)
-"""Categories that a key has: at least so many, and at most this share of the rows."""
 LEAST_STEPS = 5
 """Steps from each value of a column, on average, that tell where it goes from there."""
 SAME_STEP = 0.9
@@ -177,29 +175,6 @@ def rows_in_time(seconds: Floats, earlier: float) -> Rows:
     return np.where((at >= 0) & np.isfinite(seconds), order[np.maximum(at, 0)], -1)
 
 
-@once
-def rows_of_key(pair: Pair, window: int) -> Rows:
-    """The row before with the same value of a column (n,), -1 for the first."""
-    return rows_of_codes(pair.codes[1][window])
-
-
-def rows_of_codes(keys: NDArray[np.int64]) -> Rows:
-    """The row before with the same key (n,), -1 for the first."""
-    # A stable order of small whole numbers takes a tenth of the time.
-    small = len(keys) and 0 <= keys.min() and keys.max() <= np.iinfo(np.int16).max
-    order = np.argsort(keys.astype(np.int16) if small else keys, kind="stable")
-    same = np.r_[False, keys[order][1:] == keys[order][:-1]]
-    source = np.full(len(keys), -1)
-    source[order] = np.where(same, np.r_[-1, order[:-1]], -1)
-    return source
-
-
-def is_key(pair: Pair) -> bool:
-    """Whether a column has as many levels as one that rows are looked up by."""
-    least, most = KEY_LEVELS
-    return least <= len(pair.levels[0]) <= most * len(pair.reference)
-
-
 def runs_by_itself(pair: Pair, source: Rows) -> bool:
     """Whether a reference value that differs from the one of its earlier row (n_ref,) follows from that, as the half hours of a
     day do: three values or more in one order, whatever the other columns hold."""
@@ -257,7 +232,7 @@ class Delay:
     def sources(self, case: Case, side: Side) -> Rows | None:
         """The earlier row of each sampled row (n,), -1 where there is none; None where that is not known."""
         if self.key:
-            return rows_of_key(case.pairs[self.key], 0 if side is case.reference else 1)
+            return rows_of_codes(entity_keys(case)[self.key][0 if side is case.reference else 1])
         return _rows_earlier(side, self.rows, self.days)
 
 
@@ -267,6 +242,17 @@ def _rows_earlier(side: Side, rows: int, days: int) -> Rows | None:
     if rows:
         return None if side.places is None else rows_before(side.places, rows)
     return None if side.seconds is None else rows_in_time(side.seconds, days * DAY)
+
+
+def delays_of(case: Case) -> Iterator[tuple[Delay, Rows]]:
+    """Delays, and early rows as what else it could be; each with the earlier row of every row of both windows (n_ref + n_cur,),
+    -1 where there is none."""
+    every = [Delay(rows=by) for k in range(1, MOST_ROWS + 1) for by in (k, -k)]
+    every += [Delay(days=d) for d in range(1, MOST_DAYS + 1)] + [Delay(key=key) for key in entity_keys(case)]
+    for delay in every:
+        ref, cur = (delay.sources(case, side) for side in case.sides)
+        if ref is not None and cur is not None:
+            yield delay, np.r_[ref, np.where(cur >= 0, cur + len(ref), -1)]
 
 
 @dataclass(frozen=True)

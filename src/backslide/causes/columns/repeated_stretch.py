@@ -13,18 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from backslide.case import Case
+from backslide.causes.columns.entity_keys import entity_keys, rows_of_codes
 from backslide.causes.columns.lags import (
     DAY,
     MOST_DAYS,
-    MOST_KEYS,
     MOST_ROWS,
     Delay,
     Rows,
-    is_key,
     linear_expectations,
     mean_and_error,
     rows_in_time,
-    rows_of_codes,
     units_of,
 )
 from backslide.engine.columns.cache import once
@@ -160,8 +158,7 @@ def _delays(case: Case) -> tuple[tuple[Delay, Rows], ...]:
     """Each delay with the earlier row of every row of the reference and then the current window (n_ref + n_cur,), -1 for none."""
     n = sum(side.sample.height for side in case.sides)
     found = [(Delay(rows=by), np.maximum(np.arange(n) - by, -1)) for by in range(LEAST_ROWS_LATE, MOST_ROWS + 1)]
-    keys = [p for p in case.pairs.values() if p.categorical and is_key(p)][:MOST_KEYS]
-    found += [(Delay(key=p.name), rows_of_codes(np.concatenate(p.codes[1]))) for p in keys]
+    found += [(Delay(key=name), rows_of_codes(np.concatenate(codes))) for name, codes in entity_keys(case).items()]
     seconds = [side.seconds for side in case.sides]
     if seconds[0] is None or seconds[1] is None:
         return tuple(found)

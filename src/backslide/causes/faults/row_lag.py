@@ -24,12 +24,12 @@ from backslide.case import Case, Outcomes
 from backslide.causes.columns.text_corruption import look
 from backslide.causes.columns.text_vocabulary import Vocabulary
 from backslide.causes.faults.base import Fault, Hypothesis, Remedy
-from backslide.causes.faults.markers import MarkerLevels, levels_of_columns, marker_of, selects_its_rows
+from backslide.causes.faults.markers import Marker, MarkerLevels, levels_of_columns, marker_of, selects_its_rows
 from backslide.causes.pricing.counterfactual import PricingBench, price
 from backslide.contracts import say
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns import names
-from backslide.stats.arrays import Floats
+from backslide.stats.arrays import Floats, Ints
 
 Mask = NDArray[np.bool_]
 
@@ -266,11 +266,23 @@ def _z(gain: Floats) -> float:
 
 
 def _rows(case: Case, wrong: Floats) -> tuple[Mask, str | None]:
-    """The rows of the levels of one column, or of the days from one on, that are wrong, where only some are; and what marks
-    them."""
-    every = np.ones(len(wrong), bool)
-    best: tuple[float, Mask, str] | None = None
-    for levels in levels_of_columns(case):
+    """The rows that are wrong, all or marked ones, and what marks them."""
+    marker = marker_of_wrong_rows(case, wrong)
+    return (np.ones(len(wrong), bool), None) if marker is None else (marker.current, marker.expression)
+
+
+def marker_of_wrong_rows(case: Case, wrong: Floats, without: str = "", beside: Ints | None = None) -> Marker | None:
+    """The levels of one column but ``without``, or the days from one on, whose rows are ``wrong`` (n_cur,); None for all.
+
+    Where being wrong takes another row of the same sort ``beside`` it (n_cur,), only rows of which both are of a level say so.
+    """
+    best: tuple[float, Marker] | None = None
+    every = wrong
+    for levels in (one for one in levels_of_columns(case) if one.column != without):
+        if beside is not None and not levels.ordered:
+            wrong = np.where((beside >= 0) & (levels.current[beside] == levels.current), every, np.nan)
+        else:
+            wrong = every
         chosen = _days(levels, wrong) if levels.ordered else _levels(levels, wrong)
         if not 0 < len(chosen) < len(levels.texts):
             continue
@@ -282,8 +294,8 @@ def _rows(case: Case, wrong: Floats) -> tuple[Mask, str | None]:
             continue
         z = _z(there)
         if (best is None or z > best[0]) and selects_its_rows(case, marker):
-            best = (z, marker.current, marker.expression)
-    return (best[1], best[2]) if best is not None and best[0] >= min(_z(wrong), LEAST_Z) else (every, None)
+            best = (z, marker)
+    return best[1] if best is not None and best[0] >= min(_z(every), LEAST_Z) else None
 
 
 def _levels(levels: MarkerLevels, wrong: Floats) -> tuple[int, ...]:

@@ -19,17 +19,17 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from backslide.case import Case, Outcomes, Side
+from backslide.case import Case
 from backslide.causes.columns.association import distance, usable
 from backslide.causes.columns.text_vocabulary import Vocabulary
 from backslide.causes.faults.base import Fault, Hypothesis, Remedy, evidence_of
 from backslide.causes.faults.markers import levels_of_columns
+from backslide.causes.faults.row_losses import exchanged, in_time, rises_when_exchanged
 from backslide.causes.pricing.counterfactual import PricingBench, price
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair, to_texts
 from backslide.playbook.clock import time_columns
 from backslide.stats.arrays import Floats, Ints
-from backslide.stats.metrics.metric import METRICS
 
 MOST_SCREENED, SCREENED_ROWS = 60, 500
 """Columns and rows that are asked first whether any column tells less."""
@@ -57,8 +57,6 @@ NEW_WORDS = 0.1
 LEAST_ROWS = 200
 LEAST_IN_LEVEL, LEVEL_Z = 60, 3.0
 """Rows of a level of another column, and standard errors by which they must still tell something, or the contrary."""
-ROWS_BESIDE = 20
-"""Rows, one after the other in time, that exchange their values."""
 
 
 class ValuesOfRowsBeside(Remedy):
@@ -72,8 +70,8 @@ class ValuesOfRowsBeside(Remedy):
 
     def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
         """Exchanged among the reference rows that follow each other."""
-        (column,), order = hypothesis.features, _in_time(case.reference, np.arange(frame.height))
-        return frame.with_columns(frame[column][_exchanged(order, case.rng("values of rows beside"))])
+        (column,), order = hypothesis.features, in_time(case.reference, np.arange(frame.height))
+        return frame.with_columns(frame[column][exchanged(order, case.rng("values of rows beside"))])
 
 
 @dataclass(frozen=True)
@@ -204,7 +202,8 @@ def _worths(bench: PricingBench) -> list[_Worth]:
         return []
     some = [case.rng("unrelated columns").permutation(bench.rows(side))[:SCREENED_ROWS] for side in case.sides]
     before, now = (
-        np.nanmean(_rises(bench, side, columns, np.sort(at)), axis=1) for side, at in zip(case.sides, some, strict=True)
+        np.nanmean(rises_when_exchanged(bench, side, columns, np.sort(at)), axis=1)
+        for side, at in zip(case.sides, some, strict=True)
     )
     leans = before >= LEANS * max(before.max(), 0.0)
     if not ((before > 0) & (before >= MUCH * before.max()) & (now <= LESS * before)).any():
@@ -213,46 +212,7 @@ def _worths(bench: PricingBench) -> list[_Worth]:
     every = [np.arange(side.sample.height) for side in case.sides]
     twice = [name for name in asked for _ in range(SHUFFLES)]
     rises = [
-        _rises(bench, side, twice, at).reshape(len(asked), SHUFFLES, -1).mean(axis=1)
+        rises_when_exchanged(bench, side, twice, at).reshape(len(asked), SHUFFLES, -1).mean(axis=1)
         for side, at in zip(case.sides, every, strict=True)
     ]
     return [_Worth(name, *parts) for name, *parts in zip(asked, *rises, strict=True)]
-
-
-def _rises(bench: PricingBench, side: Side, columns: Sequence[str], at: Ints) -> Floats:
-    """By how much the loss of the rows ``at`` rises when they exchange their values of a column (columns, len(at))."""
-    rows, n = side.sample[at], len(at)
-    order = _in_time(side, at)
-    rng = bench.case.rng("exchanged values")
-    frames = [rows.with_columns(rows[column][_exchanged(order, rng)]) for column in columns]
-    answers = bench.answer(pl.concat([rows, *frames]))
-    parts = [answers.take(np.arange(k * n, (k + 1) * n)) for k in range(len(frames) + 1)]
-    labels = side.outcomes.take(at).labels
-    own, *other = (_losses(bench, Outcomes(labels, part.predictions, part.scores)) for part in parts)
-    return np.asarray(np.array(other) - own)
-
-
-def _in_time(side: Side, at: Ints) -> Ints:
-    """The places of the rows ``at`` in order of time (len(at),); as they stand where there are no times."""
-    return np.arange(len(at)) if side.seconds is None else np.argsort(side.seconds[at], kind="stable")
-
-
-def _exchanged(places: Ints, rng: np.random.Generator) -> Ints:
-    """For every row one of those beside it in time (n,), as values of an hour, or of the same hour of another day, may still tell
-    what sort of hour it is; ``places`` are the rows in order of time."""
-    stretch = np.arange(len(places)) // ROWS_BESIDE
-    other = np.empty(len(places), np.int64)
-    other[places] = places[np.lexsort((rng.random(len(places)), stretch))]
-    return other
-
-
-def _losses(bench: PricingBench, outcomes: Outcomes) -> Floats:
-    """Log loss, error, or 0 and 1 of each row (n,); NaN without a label or an answer."""
-    problem = bench.case.problem
-    if not problem.classification:
-        return np.asarray(np.abs(outcomes.labels.astype(float) - outcomes.predictions.astype(float)))
-    if outcomes.scores is None:
-        wrong = (outcomes.labels != outcomes.predictions).astype(float)
-    else:
-        wrong = outcomes.statistics(METRICS["log_loss"], len(problem.classes))[:, 1]
-    return np.where(outcomes.known(), wrong, np.nan)

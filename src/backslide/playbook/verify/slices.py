@@ -30,16 +30,15 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from backslide.case import CANONICAL, Case
+from backslide.case import Case
 from backslide.contracts import say
 from backslide.contracts.evidence import SegmentRow, Segments
 from backslide.contracts.finding import Estimate, Finding, Severity, Step
-from backslide.engine.columns import names
 from backslide.engine.columns.conditions import ConditionCodes, code
 from backslide.engine.columns.kinds import ColumnKind
-from backslide.engine.roles.logged_inputs import input_columns
 from backslide.playbook import scenarios
 from backslide.playbook.base import Check, Need, Scenario
+from backslide.playbook.context import context_columns
 from backslide.playbook.findings import days_at, with_evidence
 from backslide.playbook.verify.counted_segments import counted_segments
 from backslide.stats.arrays import Floats
@@ -247,15 +246,7 @@ def coded_columns(case: Case, picked: Sequence[np.ndarray]) -> list[ConditionCod
 
 def searched(case: Case) -> list[str]:
     """Features, and the columns without any role beside them."""
-    own = set(case.problem.roles.columns().values()) | CANONICAL
-    own |= set(input_columns(case.problem.roles, case.current.window.kinds).values())
-    both = set(case.current.sample.columns)
-    context = [
-        c
-        for c in case.reference.sample.columns
-        if c in both and c not in own and not c.startswith(names.PREFIX) and c not in case.problem.features
-    ]
-    return [c for c in (*case.problem.features, *context) if case.kind(c) in KINDS]
+    return [c for c in (*case.problem.features, *context_columns(case)) if case.kind(c) in KINDS]
 
 
 def _stands_out(one: Slice, loss: _Loss, floor: float) -> bool:

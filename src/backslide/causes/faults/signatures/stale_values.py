@@ -25,7 +25,7 @@ price of what cannot be moved back is that of the **injection**: the same delay 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -36,9 +36,6 @@ from scipy import stats
 from backslide.case import Case
 from backslide.causes.columns import edit
 from backslide.causes.columns.lags import (
-    MOST_DAYS,
-    MOST_KEYS,
-    MOST_ROWS,
     ColumnEstimate,
     Delay,
     DelayedRows,
@@ -46,7 +43,7 @@ from backslide.causes.columns.lags import (
     Rows,
     delayed_rows,
     delays_in_common,
-    is_key,
+    delays_of,
     linear_expectations,
     mean_and_error,
     rows_near,
@@ -116,7 +113,7 @@ class StaleValues(Signature):
             taken.add(found[best].column)
             case = moved[best]
 
-    def _of_other_rows(self, case: Case, late: _Late) -> Hypothesis:
+    def _of_other_rows(self, case: Case, late: _LateByOthers) -> Hypothesis:
         """Certain, unless the column runs in an order of its own: then the others, which follow the season, may be early."""
         steps = [delay.sources(case, case.reference) for delay in (late.delay, Delay(rows=1))]
         pair = case.pairs[late.column]
@@ -173,8 +170,9 @@ class StaleValues(Signature):
         later = np.full(n, -1)
         stale = at[sources[at] >= 0]
         later[sources[stale]] = stale
-        moved = frame[column][np.where(later >= 0, later, np.arange(n))]
-        return edit.impute(case, frame.with_columns(moved.alias(column)), column, rows & (later < 0))
+        moved = frame.with_columns(frame[column][np.where(later >= 0, later, np.arange(n))].alias(column))
+        # What the others do not tell is no better drawn from them than left as it is.
+        return moved if hypothesis.params.get("untold") else edit.impute(case, moved, column, rows & (later < 0))
 
     def inject(self, case: Case, hypothesis: Hypothesis, frame: pl.DataFrame) -> pl.DataFrame:
         """Do the same delay to as many of the reference's last rows; of the former window, half of its rows before."""
@@ -243,20 +241,8 @@ def _begins_alike(pair: Pair) -> bool:
     return bool((ref == cur).mean() >= SAME_SEQUENCE)
 
 
-def _delays(case: Case) -> Iterator[tuple[Delay, Rows]]:
-    """Delays, and early rows as what else it could be; each with the earlier row of every row of both windows (n_ref + n_cur,),
-    -1 where there is none."""
-    keys = [c for c, p in case.pairs.items() if p.categorical and is_key(p)][:MOST_KEYS]
-    every = [Delay(rows=by) for k in range(1, MOST_ROWS + 1) for by in (k, -k)]
-    every += [Delay(days=d) for d in range(1, MOST_DAYS + 1)] + [Delay(key=key) for key in keys]
-    for delay in every:
-        ref, cur = (delay.sources(case, side) for side in case.sides)
-        if ref is not None and cur is not None:
-            yield delay, np.r_[ref, np.where(cur >= 0, cur + len(ref), -1)]
-
-
 @dataclass(frozen=True)
-class _Late:
+class _LateByOthers:
     """A column, its delay, and the current rows that have it (n_cur,)."""
 
     column: str
@@ -266,9 +252,9 @@ class _Late:
     """Mean gain of all rows, in variances of the column."""
 
 
-def _late_columns(case: Case, taken: Iterable[str]) -> list[_Late]:
+def _late_columns(case: Case, taken: Iterable[str]) -> list[_LateByOthers]:
     """Columns outside ``taken`` that gain by a delay, or by coming early (fewer than no rows late)."""
-    delays = list(_delays(case))
+    delays = list(delays_of(case))
     looked_at = delayed_rows(delays, case.reference.sample.height)
     ordered = {
         name: _in_sequence(case, pair, delays, looked_at) for name, pair in case.pairs.items() if name not in taken
@@ -281,7 +267,7 @@ def _late_columns(case: Case, taken: Iterable[str]) -> list[_Late]:
     return [late for late in found if late is not None]
 
 
-def _most_mended(case: Case, found: list[_Late], moved: list[Case]) -> int | None:
+def _most_mended(case: Case, found: list[_LateByOthers], moved: list[Case]) -> int | None:
     """Of columns that go together the one is late, or the other early: the others say which. None where that is an early one.
 
     Where nothing else goes with them it is the late one, as hardly anything comes early.
@@ -310,13 +296,13 @@ def _misfit(case: Case) -> float:
 
 def _latest(
     case: Case, expectations: LinearExpectations, estimate: ColumnEstimate, name: str, delays: list[tuple[Delay, Rows]]
-) -> _Late | None:
+) -> _LateByOthers | None:
     """The delay of a column under which most is gained; None where none explains the rows."""
     n_ref = expectations.n_ref
     held_out, current = np.flatnonzero(~expectations.learned), np.arange(n_ref, len(estimate.values))
     units = np.concatenate([units_of(side) for side in case.sides])
     spread = float(np.nanvar(estimate.values[:n_ref], axis=0).sum())
-    best: _Late | None = None
+    best: _LateByOthers | None = None
     for delay, source in delays:
         rows, gain = _gain(estimate, current, source)
         if len(rows) < LEAST_LATE:
@@ -335,7 +321,7 @@ def _latest(
         passes &= _fits_there(estimate, rows[late], source, usual_rows)
         of_all = gain_mean * float(late.mean()) / spread
         if passes and late.sum() >= LEAST_LATE and (best is None or of_all > best.gain):
-            best = _Late(name, delay, units[n_ref:] >= begin, of_all)
+            best = _LateByOthers(name, delay, units[n_ref:] >= begin, of_all)
     return best
 
 

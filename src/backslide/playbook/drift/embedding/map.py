@@ -8,8 +8,8 @@ import polars as pl
 from backslide.case import Case
 from backslide.contracts import say
 from backslide.contracts.evidence import Density, DensityCell
-from backslide.engine.columns import names
 from backslide.engine.columns.kinds import ColumnKind
+from backslide.playbook.context import context_columns
 from backslide.playbook.drift.embedding.embedding_columns import Vectors
 from backslide.playbook.drift.text import text_columns
 from backslide.stats.arrays import Ints
@@ -81,14 +81,7 @@ def text_beside(case: Case, held: Vectors) -> str | None:
     if held.derived:
         return held.column
     text = next(iter(text_columns.text_columns(case)), None)
-    return text or next((c for c in _others(case) if _sentences(case, c)), None)
-
-
-def _others(case: Case) -> list[str]:
-    """The user's columns that are no features and stand in both windows."""
-    taken = {*case.problem.features, *case.problem.roles.columns().values()}
-    shared = [c for c in case.reference.sample.columns if c in case.current.sample.columns]
-    return [c for c in shared if c not in taken and not c.startswith(names.PREFIX)]
+    return text or next((c for c in context_columns(case) if _sentences(case, c)), None)
 
 
 def _sentences(case: Case, column: str) -> bool:

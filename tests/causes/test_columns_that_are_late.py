@@ -1,0 +1,136 @@
+"""A column that holds the values of earlier rows, which no other column tells: the labels do, and the model that was saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+import worlds
+from backslide.contracts.cause import CauseKind
+from backslide.contracts.diagnosis import Diagnosis, Verdict
+from backslide.playbook.base import Scenario
+from backslide.stats.arrays import Floats
+from scale import most, runs
+
+ROWS, DAYS, SHOPS = 4000, 28, 80
+ROLES = {"label": "left", "prediction": "said", "scores": {"yes": "p_yes"}, "timestamp": "at"}
+ROLES |= {"features": ["queue", "price"]}
+Change = Callable[[pl.DataFrame], pl.DataFrame]
+
+
+class Shoppers:
+    """Leaves the queue where it is long and the price is high."""
+
+    def predict_proba(self, frame: pl.DataFrame) -> Floats:
+        odds = 1.6 * np.asarray(frame["queue"], float) + 0.8 * np.asarray(frame["price"], float)
+        chance = 1 / (1 + np.exp(-odds))
+        return np.column_stack([1 - chance, chance])
+
+
+def weeks(seed: int, first: int, world: str = "", follows: float = 0.6) -> pl.DataFrame:
+    """Four weeks of visits: the queue of a shop follows the one of its last visit, and goes with no other column."""
+    rng = np.random.default_rng(seed)
+    shop = rng.integers(0, SHOPS, ROWS)
+    queue = rng.normal(size=ROWS)
+    last: dict[int, float] = {}
+    for row, one in enumerate(shop):
+        before = last.get(int(one), float(rng.normal()))
+        queue[row] = last[int(one)] = follows * before + np.sqrt(1 - follows**2) * queue[row]
+    price = rng.normal(size=ROWS)
+    day = np.sort(rng.integers(0, DAYS, ROWS))
+    weight = {"relation ended": 0.0, "relation turned": -1.6, "relation weaker": 0.6, "easier": 3.0}.get(world, 1.6)
+    if world == "moved":
+        queue = queue * 1.3 + 0.6
+    odds = weight * queue + 0.8 * price + rng.normal(0, 0.3, DAYS)[day]
+    if world == "turned in one shop of four":
+        odds = np.where(shop % 4 == 0, odds - 3.2 * queue, odds)
+    left = rng.random(ROWS) < 1 / (1 + np.exp(-odds))
+    if world == "labels":
+        left ^= rng.random(ROWS) < 0.2
+    at = [datetime(2026, 3, 1) + timedelta(days=first + int(d), seconds=s) for s, d in enumerate(day)]
+    return pl.DataFrame(
+        {"at": at, "shop": shop + 1000, "host": rng.choice(["a", "b", "c"], ROWS), "queue": queue, "price": price}
+    ).with_columns(pl.Series("left", np.where(left, "yes", "no")))
+
+
+def served(frame: pl.DataFrame) -> pl.DataFrame:
+    chance = Shoppers().predict_proba(frame)[:, 1]
+    return frame.with_columns(p_yes=pl.Series(chance), said=pl.Series(np.where(chance >= 0.5, "yes", "no")))
+
+
+def found(change: Change, seed: int = 1, world: str = "", follows: float = 0.6, *, artefact: bool = True) -> Diagnosis:
+    reference, current = weeks(seed, 0, follows=follows), change(weeks(seed + 500, DAYS, world, follows))
+    return worlds.causes_of(Scenario(served(reference), served(current), ROLES, Shoppers() if artefact else None))
+
+
+def late(of: str, where: pl.Expr | None = None, column: str = "queue") -> Change:
+    """The column of the row before with the same value of ``of``."""
+    value = pl.col(column).shift(1).over(of).fill_null(pl.col(column))
+    return lambda f: f.with_columns(
+        (value if where is None else pl.when(where).then(value).otherwise(column)).alias(column)
+    )
+
+
+@pytest.mark.parametrize("artefact", [True, False])
+def test_the_value_of_the_last_visit_to_the_same_shop_which_is_no_feature(artefact: bool) -> None:
+    diagnosis = found(late("shop"), artefact=artefact)
+    cause = diagnosis.causes[0]
+    assert (cause.kind, cause.features, cause.segment) == (CauseKind.STALE_VALUES, ("queue",), None)
+    assert "those of the last row with the same shop" in cause.summary
+    sound, broken = served(weeks(501, DAYS)), served(late("shop")(weeks(501, DAYS)))
+    lost = worlds.accuracy(broken.rename({"left": "label", "said": "prediction"})) - worlds.accuracy(
+        sound.rename({"left": "label", "said": "prediction"})
+    )
+    assert cause.points is not None
+    assert cause.points.low is not None
+    assert cause.points.high is not None
+    assert cause.points.low - 0.01 <= lost <= cause.points.high + 0.01
+
+
+def test_from_a_day_on_and_on_one_host_alone() -> None:
+    cause = found(late("shop", pl.col("at") >= datetime(2026, 4, 10))).causes[0]
+    assert (cause.kind, cause.features) == (CauseKind.STALE_VALUES, ("queue",))
+    assert cause.segment == "at >= DATE '2026-04-10'"
+    cause = found(late("shop", pl.col("host") == "b")).causes[0]
+    assert (cause.kind, cause.features, cause.segment) == (CauseKind.STALE_VALUES, ("queue",), "host = 'b'")
+
+
+def test_rows_in_no_order_hold_values_of_other_rows() -> None:
+    """Nothing follows anything, so nothing is stale."""
+    slipped: Change = lambda f: f.with_columns(pl.col("queue").shift(3).backward_fill())  # noqa: E731
+    cause = found(slipped, follows=0.0).causes[0]
+    assert (cause.kind, cause.features) == (CauseKind.BROKEN_JOIN, ("queue",))
+    assert "3 rows late" in cause.summary or "3 places before" in cause.summary
+
+
+def test_two_columns_of_one_late_table_are_one_cause() -> None:
+    both: Change = lambda f: late("shop", column="price")(late("shop")(f))  # noqa: E731
+    diagnosis = found(both, seed=3)
+    assert diagnosis.causes[0].kind == CauseKind.STALE_VALUES
+    assert "queue" in diagnosis.causes[0].features
+
+
+def test_a_world_that_became_easier_hides_no_late_column() -> None:
+    """The queue says more of the outcome than it did, so that accuracy hardly falls; it would have risen."""
+    diagnosis = found(late("shop"), 4, "easier")
+    assert any(c.kind == CauseKind.STALE_VALUES for c in (*diagnosis.causes, *diagnosis.harmless))
+
+
+WORLDS = ["", "relation ended", "relation turned", "relation weaker", "moved", "turned in one shop of four", "labels"]
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_no_column_is_late_because_the_world_changed(world: str) -> None:
+    """At most 2 % where nothing is late, whatever else the world does."""
+    seeds = range(20, 20 + runs(3, 24))
+    accused = 0
+    for seed in seeds:
+        diagnosis = found(lambda f: f, seed, world)
+        named = [c for c in (*diagnosis.causes, *diagnosis.harmless) if c.kind == CauseKind.STALE_VALUES]
+        accused += bool(named)
+        assert world or diagnosis.verdict != Verdict.DEGRADED
+    assert accused <= most(len(seeds), 0.02)
