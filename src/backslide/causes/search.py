@@ -184,10 +184,10 @@ def _unsettled(found: Explanation, scale: Scale) -> bool:
 
 def _with_other_rows(bench: PricingBench, found: Explanation, scale: Scale) -> tuple[PricingBench, Explanation]:
     """The explanation with columns, or labels, that are those of other rows."""
-    if _unsettled(found, scale) and materiality.asks_for_lag(found.unexplained, scale):
+    if materiality.asks_for_lag(found.unexplained, scale):
         bench, found = _with_row_lag(bench, found, scale)
-        found = _with_unrelated(bench, found, scale)
-    return _with_late_columns(bench, found, scale)
+    bench, found = _with_late_columns(bench, found, scale)
+    return bench, _with_unrelated(bench, found, scale)
 
 
 def _with_row_lag(bench: PricingBench, found: Explanation, scale: Scale) -> tuple[PricingBench, Explanation]:
@@ -208,7 +208,8 @@ def _with_row_lag(bench: PricingBench, found: Explanation, scale: Scale) -> tupl
 
 def _with_unrelated(bench: PricingBench, found: Explanation, scale: Scale) -> Explanation:
     """The explanation with a column that tells nothing of the outcome any more, where nothing else is known to be wrong."""
-    if found.own_change_matters or not materiality.asks_for_lag(found.unexplained, scale):
+    rest, labelled = found.unexplained, min(len(bench.rows(side)) for side in bench.case.sides)
+    if found.own_change_matters or rest is None or not materiality.asks_for_shift(rest, scale, labelled):
         return found
     columns, notes = _attempt("columns of other rows", lambda: find_unrelated_columns(bench, found.faults))
     return _with_priced(bench, found, columns, notes, scale)

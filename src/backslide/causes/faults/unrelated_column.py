@@ -50,6 +50,10 @@ OTHERS_KEEP = 0.5
 """Share of what all other columns told that must be left."""
 OTHERS_TELL = 0.1
 """Share of what the column told, under which the others told too little to be asked."""
+MOST_ENDED = 3
+"""Columns that may have ended at once."""
+MOST_OF = 0.5
+"""Share of its rows from which on another fault is the column's own."""
 STAYED = 0.3
 """Distance that the column may have moved: values of other rows are distributed about as its own."""
 NEW_WORDS = 0.1
@@ -95,21 +99,23 @@ class _Worth:
 
 
 def find_unrelated_columns(bench: PricingBench, known: Sequence[Fault]) -> list[Fault]:
-    """The columns, at most one, that tell nothing of the outcome any more; none beside faults of their own."""
+    """The columns that tell nothing of the outcome any more, as one fault; none of a column most of whose rows have another."""
     if bench.model is None or not (bench.current_labels and bench.reference_labels):
         return []
     told = [one for one in _worths(bench) if one.z >= WITNESS_Z]
-    taken = {feature for fault in known for feature in fault.features}
-    found: list[Hypothesis] = []
-    for one in told:
-        others = [other for other in told if other is not one]
-        if one.z < TOLD_Z or one.column in taken or _moved_far(bench.case.pairs[one.column]) or not _keep(one, others):
-            continue
-        hypothesis = _unrelated(bench, one, others)
-        if hypothesis is not None:
-            found.append(hypothesis)
-    # Where several ended at once, none of them is a witness for the others.
-    return [price(bench, Fault((found[0],)), list(known))] if len(found) == 1 else []
+    taken = {feature for fault in known if fault.rows.mean() >= MOST_OF for feature in fault.features}
+    asked = [one for one in told if one.z >= TOLD_Z and one.column not in taken]
+    asked = [one for one in asked if not _moved_far(bench.case.pairs[one.column])]
+    ended = [one for one in asked if _tells_nothing(one, NOTHING) and not _tells_somewhere(bench.case, one)]
+    # Of several that ended at once, none is a witness for the others.
+    others = [one for one in told if one not in ended]
+    if not 0 < len(ended) <= MOST_ENDED:
+        return []
+    witnesses = sum(other.mean for other in others) >= OTHERS_TELL * sum(one.mean for one in ended)
+    if not _keep(ended, others) or not (witnesses or (len(ended) == 1 and _tells_nothing(ended[0], NOTHING_ALONE))):
+        return []
+    found = tuple(_unrelated(bench.case, one, witnesses=witnesses) for one in ended)
+    return [price(bench, Fault(found), list(known))]
 
 
 def _moved_far(pair: Pair) -> bool:
@@ -122,27 +128,23 @@ def _moved_far(pair: Pair) -> bool:
     return not len(now) or float(now.mean() - own.unseen.mean()) > NEW_WORDS
 
 
-def _keep(one: _Worth, others: Sequence[_Worth]) -> bool:
+def _keep(ended: Sequence[_Worth], others: Sequence[_Worth]) -> bool:
     """Whether the other columns tell about as much as they did; or may, to within their errors, where they never told much beside
-    this one."""
+    those that ended."""
     before = sum(other.mean for other in others)
     now = sum(float(np.nanmean(other.now)) for other in others)
-    if before < OTHERS_TELL * one.mean:
+    if before < OTHERS_TELL * sum(one.mean for one in ended):
         now += WITNESS_Z * float(np.sqrt(sum(np.nanvar(other.now) / np.isfinite(other.now).sum() for other in others)))
     return now >= OTHERS_KEEP * before
 
 
-def _unrelated(bench: PricingBench, one: _Worth, others: Sequence[_Worth]) -> Hypothesis | None:
-    case = bench.case
-    witnesses = sum(other.mean for other in others) >= OTHERS_TELL * one.mean
-    label = bench.case.problem.roles.label or "label"
+def _unrelated(case: Case, one: _Worth, *, witnesses: bool) -> Hypothesis:
+    label = case.problem.roles.label or "label"
     beside = (
         "while the other columns tell what they told"
         if witnesses
         else f"and the others never told enough to say whether it or {label} holds the values of other rows"
     )
-    if not _tells_nothing(one, NOTHING if witnesses else NOTHING_ALONE) or _tells_somewhere(case, one):
-        return None
     return Hypothesis(
         signature=ValuesOfRowsBeside(),
         features=(one.column,),
