@@ -1,4 +1,4 @@
-"""A column that says nothing of the outcome any more, though the model leans on it: it may hold the values of other rows.
+"""Columns that say nothing of the outcome any more, though the model leans on them: they may hold the values of other rows.
 
 A column that no other one foretells is joined on the wrong key, or comes a day late, without a trace in the inputs. What is left
 to see is the model's loss: in the reference it rises when rows exchange their values of the column with those beside them, and
@@ -8,7 +8,7 @@ now it does not, since the values are those of other rows already.
 another column it is there, or turned round, as it is where a relation changed in the world; while other columns still tell
 what they told, if they ever told a tenth as much, as labels that say nothing would take it from all; and where putting values
 of rows beside onto the reference costs about what was lost. A relation that ended in the world looks the same, so it is
-suspected only.
+suspected only. Up to three columns may have come from one table: none of them is a witness for the others.
 """
 
 from __future__ import annotations

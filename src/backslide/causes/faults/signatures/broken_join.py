@@ -5,8 +5,8 @@ strong is gone, while the other columns keep theirs among each other. Columns th
 them among themselves came from one joined table, and are one cause. A shift by some rows is a broken join too. With labels, one
 column that nothing else tells of, or the labels themselves, are seen to stand some places away from their rows: answers agree
 with the labels of those rows and no longer with their own (on all rows, on marked ones, or from a day on).
-A column that tells nothing of the outcome any more, or misleads, while the others tell what they told, is suspected of holding
-values of other rows, too.
+Up to three columns that tell nothing of the outcome any more, or one that misleads, while the others tell what they told, are
+suspected of holding values of other rows, too.
 
 **Which end?** Where columns fall into two groups, the smaller one is the one that was misplaced. Columns that tell the time stand
 in their own rows, and with them those that kept their ties to them. Two columns that lost nothing

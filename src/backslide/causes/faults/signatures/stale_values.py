@@ -1,12 +1,17 @@
 """Values of an earlier row, moment, entity or period stand where those of the row belong.
 
 **Recognised** row by row: what the other columns and the clock foretell of the *earlier* row fits the value better than what they
-foretell of its own row, where in the reference its own row fits best. The earlier row is up to ten rows before, the last one of a
-moment up to seven days before, or the last one with the same category. The difference must be far beyond what days differ
-by, and at least half of what the reference's own values would lose by being so late: natural drift makes a column fit worse, and
-not better elsewhere. A column that is late only from some day on is so from that day. One that runs through its values in an
-order of its own, as the half hours of a day, has to prove itself by its price: where clocks were set, or the sun rises earlier,
-all the others come early in that order, which looks the same.
+foretell of its own row, where in the reference its own row fits best. The earlier row is up to ten rows before, the last one of
+a moment up to seven days before, or the last one with the same key: a category or whole number, of a feature or of a column that
+the model never sees, as a customer's id. The difference must be far beyond what days differ by, and at least half of what the
+reference's own values would lose by being so late: natural drift makes a column fit worse, and not better elsewhere. A column
+that is late only from some day on is so from that day. One that runs through its values in an order of its own, as the half hours
+of a day, has to prove itself by its price: where clocks were set, or the sun rises earlier, all the others come early in that
+order, which looks the same.
+
+Or by the **labels**, where no other column tells what the value should be (``faults/late_column``): put back to the rows that they
+are of, the values make the model err less, though in the reference the same makes it err more, and there they tell at least half
+of what values in their own rows told. On all rows, from a day on, or on those that a column marks.
 
 Or by the **seam** of the delay, without any other column: at its beginning the last rows, the last days or the last value of each
 key stand there a second time, in order and to the last digit, where the reference hardly ever agreed with itself so long before.
@@ -16,8 +21,9 @@ the same, so that it has to prove itself by its price.
 A column that holds the former window's values, row by row and in the same order, is told by the values alone. One that holds a
 single value for a day is a `frozen_feature`.
 
-**Not seen**: a column that no other tells anything about and whose delay began outside of both windows, and delays under which it
-hardly changes: those cost little. In rows without any order, where neighbours have nothing in common, a shift is a `broken_join`.
+**Not seen**: a column that neither another column nor the outcome tells anything about and whose delay began outside of both
+windows, and delays under which it hardly changes: those cost little. In rows without any order, where neighbours have nothing in
+common, a shift is a `broken_join`.
 
 **Repair** moves the values back where the rows follow each other, and draws the others from the columns that are in place; the
 price of what cannot be moved back is that of the **injection**: the same delay done to the reference.
