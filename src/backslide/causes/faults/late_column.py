@@ -46,8 +46,8 @@ from backslide.stats.arrays import Floats, Ints, Mask
 MOST_COLUMNS, LEANS, LESS = 8, 0.02, 0.9
 """Columns that are tried, those that tell least of what they told; the share of what the most telling one told that one must have
 told, and the share of its own that it may still tell."""
-SCREENED_ROWS, MOST_ANSWERS = 2_000, 200_000
-"""Rows of each window on which columns, and then delays, are tried first; and what the model is asked for that at most."""
+SCREENED_ROWS, TRIED_ROWS, MOST_ANSWERS = 1_000, 2_000, 150_000
+"""Rows of each window on which columns, and then delays, are tried first; and what the model is asked for each at most."""
 SCREEN_Z, SCREEN_Z_OF_LEVEL, LEAST_IN_LEVEL = 2.0, 3.0, 20
 """Standard errors of the gain on these rows, or on those of one level of a column, from which a delay is tried on all."""
 PARTS = 4
@@ -194,7 +194,7 @@ def _screened(losses: _Losses, trials: Sequence[_Trial]) -> list[_Trial]:
     asked = [(trial, later) for trial in trials if ((later := trial.later(case, side)) >= 0).sum() >= LEAST_ROWS]
     if not asked:
         return []
-    most = min(SCREENED_ROWS, MOST_ANSWERS // len(asked))
+    most = min(TRIED_ROWS, MOST_ANSWERS // len(asked))
     some = np.sort(case.rng("delays").permutation(losses.bench.rows(side))[:most])
     moved = losses.of([(trial.column, later) for trial, later in asked], some)
     gains = np.column_stack([(losses.logged - one)[some] for one in moved])

@@ -9,9 +9,9 @@ that is late only from some day on is so from that day. One that runs through it
 of a day, has to prove itself by its price: where clocks were set, or the sun rises earlier, all the others come early in that
 order, which looks the same.
 
-Or by the **labels**, where no other column tells what the value should be (``faults/late_column``): put back to the rows that they
-are of, the values make the model err less, though in the reference the same makes it err more, and there they tell at least half
-of what values in their own rows told. On all rows, from a day on, or on those that a column marks.
+Or by the **labels**, where no other column tells what the value should be (``faults/late_column``): put back to the rows that
+they are of, the values make the model err less, though in the reference the same makes it err more, and there they tell at least
+half of what values in their own rows told. On all rows, from a day on, or on those that a column marks.
 
 Or by the **seam** of the delay, without any other column: at its beginning the last rows, the last days or the last value of each
 key stand there a second time, in order and to the last digit, where the reference hardly ever agreed with itself so long before.
