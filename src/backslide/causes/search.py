@@ -220,7 +220,8 @@ def _with_late_columns(bench: PricingBench, found: Explanation, scale: Scale) ->
     if found.own_change_matters or not bench.current_labels:
         return bench, found
     asked, standing = on_stand_in(bench, found)
-    columns, notes = _attempt("columns that are late", lambda: find_late_columns(asked, found.faults))
+    lost = _unsettled(found, scale)
+    columns, notes = _attempt("columns that are late", lambda: find_late_columns(asked, found.faults, lost=lost))
     late = _with_priced(asked, standing, columns, notes, scale)
     return (
         (asked, late) if len(late.faults) > len(found.faults) else (bench, replace(found, notes=(*found.notes, *notes)))

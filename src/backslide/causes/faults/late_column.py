@@ -79,13 +79,16 @@ class _LateColumn:
     """Of all rows."""
 
 
-def find_late_columns(bench: PricingBench, known: Sequence[Fault]) -> list[Fault]:
-    """The columns without a ``known`` fault that are late, those of one delay together; empty without labels of both windows."""
+def find_late_columns(bench: PricingBench, known: Sequence[Fault], *, lost: bool) -> list[Fault]:
+    """The columns without a ``known`` fault that are late, those of one delay together; empty without labels of both windows.
+
+    ``lost``: whether some of the change is unexplained. Otherwise only columns that tell clearly less than they did are tried.
+    """
     if bench.model is None or min(len(bench.rows(side)) for side in bench.case.sides) < LEAST_ROWS:
         return []
     found: list[Hypothesis] = []
     taken, repaired = {feature for fault in known for feature in fault.features}, bench
-    while len(found) < MOST_LATE and (late := _latest(repaired, taken)) is not None:
+    while len(found) < MOST_LATE and (late := _latest(repaired, taken, lost=lost)) is not None:
         case = repaired.case
         found.append(_hypothesis(case, late))
         taken.add(late.column)
@@ -98,11 +101,13 @@ def find_late_columns(bench: PricingBench, known: Sequence[Fault]) -> list[Fault
     return faults
 
 
-def _latest(bench: PricingBench, taken: set[str]) -> _LateColumn | None:
+def _latest(bench: PricingBench, taken: set[str], *, lost: bool) -> _LateColumn | None:
     """The column and delay that gain most when undone; None where none does."""
     case = bench.case
-    columns = _columns(bench, taken)
-    delays = [one for one in delays_of(case) if one[0].rows >= 0] if columns else []
+    columns = _columns(bench, taken, lost=lost)
+    if not columns:
+        return None
+    delays = [one for one in delays_of(case) if one[0].rows >= 0]
     reference, current = (
         _Losses(bench, side, row_losses(bench, side.outcomes.labels, answers))
         for side, answers in zip(case.sides, (bench.reference_answers, bench.as_logged), strict=True)
@@ -118,8 +123,8 @@ def _plainness(late: _LateColumn) -> tuple[int, float]:
     return (0 if late.delay.rows else 1 if late.delay.days else 2), -late.gain
 
 
-def _columns(bench: PricingBench, taken: set[str]) -> list[str]:
-    """The columns that the model leans on and that tell less than they did, without those that tell the time."""
+def _columns(bench: PricingBench, taken: set[str], *, lost: bool) -> list[str]:
+    """The columns that the model leans on and that may tell less than they did, without those that tell the time."""
     case = bench.case
     out = taken | time_columns(case) | set(left_by_screen(case))
     columns = [name for name, pair in case.pairs.items() if name not in out and usable(pair)]
@@ -128,11 +133,12 @@ def _columns(bench: PricingBench, taken: set[str]) -> list[str]:
     rng = case.rng("columns that may be late")
     most = min(SCREENED_ROWS, MOST_ANSWERS // (4 * len(columns)))
     some = [np.sort(rng.permutation(bench.rows(side))[:most]) for side in case.sides]
-    before, now = (
-        np.nanmean(rises_when_exchanged(bench, side, columns, at), axis=1)
-        for side, at in zip(case.sides, some, strict=True)
-    )
-    leans = (before > LEANS * max(before.max(), 0.0)) & (now <= LESS * before)
+    rises = [rises_when_exchanged(bench, side, columns, at) for side, at in zip(case.sides, some, strict=True)]
+    before, now = (np.nanmean(rise, axis=1) for rise in rises)
+    error = np.sqrt(sum(np.nanvar(rise, axis=1) / np.isfinite(rise).sum(axis=1) for rise in rises))
+    # Where few rows are late a column tells hardly less.
+    less = now <= before + error if lost else now <= LESS * before
+    leans = (before > LEANS * max(before.max(), 0.0)) & less
     order = [place for place in np.argsort(now - before, kind="stable") if leans[place]]
     return [columns[place] for place in order[:MOST_COLUMNS]]
 
