@@ -29,6 +29,7 @@ from backslide.causes.faults.misfits import (
     recognised_as,
 )
 from backslide.causes.faults.misleading_column import as_fault, find_misleading_column
+from backslide.causes.faults.off_grid import columns_off_grid, find_off_grid
 from backslide.causes.faults.recognition import ALL_ROWS, find_all_faults
 from backslide.causes.faults.row_lag import find_label_lag, find_row_lag
 from backslide.causes.faults.unrelated_column import find_unrelated_columns
@@ -98,13 +99,15 @@ def find_causes(case: Case, target: Metric, *, degraded: bool, progress: Progres
     bench, explanation = _with_other_rows(bench, explanation, scale)
     say("causes: rows that came again, or no longer")
     explanation = _with_traffic(explanation, served, faults, scale)
+    bench, explanation = _with_off_grid(bench, explanation, scale)
     # Asked whatever the change where columns moved: what the world did for the better in the same weeks may hide a fault.
     if _unsettled(explanation, scale) or anything_moved(case, faults):
         say("causes: columns that no longer fit the others")
         if not faults and misfits(case):
             bench, explanation = on_stand_in(bench, explanation)
         if bench.model is not None:
-            explanation = _with_row_faults(explanation, bench, faults, scale)
+            known = [*faults, *(fault for fault in explanation.faults if fault not in faults)]
+            explanation = _with_row_faults(explanation, bench, known, scale)
             explanation = _with_unrecognised(explanation, bench, scale, tried)
     if change is not None:
         explanation = _with_misleading(explanation, bench, scale)
@@ -237,6 +240,21 @@ def _with_priced(
         share_out(bench, [*(replace(fault, share=None) for fault in found.faults), *named]) if named else found.faults
     )
     return replace(found, faults=tuple(shared), notes=(*found.notes, *notes))
+
+
+def _with_off_grid(bench: PricingBench, found: Explanation, scale: Scale) -> tuple[PricingBench, Explanation]:
+    """The explanation with columns whose values left the steps in which they came, whatever the change."""
+    columns = columns_off_grid(bench.case, found.faults) if bench.current_labels else {}
+    if not columns:
+        return bench, found
+    asked, standing = on_stand_in(bench, found)
+    if asked.model is None:
+        return bench, found
+    faults, notes = _attempt("values off their steps", lambda: find_off_grid(asked, columns, found.faults, scale))
+    taken = {feature for fault in faults for feature in fault.features}
+    left = tuple(fault for fault in standing.faults if not taken & set(fault.features))
+    harmless = tuple(fault for fault in standing.harmless if not taken & set(fault.features))
+    return asked, _with_priced(asked, replace(standing, faults=left, harmless=harmless), faults, notes, scale)
 
 
 def _with_row_faults(found: Explanation, bench: PricingBench, known: list[Fault], scale: Scale) -> Explanation:

@@ -173,17 +173,25 @@ def unrecognised_stands(fault: Fault, rest: Effect, scale: Scale) -> bool:
     Replacing what does not fit must clearly bring back a good part of what is still unexplained: natural drift brought back at
     most 16 % of a drop, broken columns 70 % and more.
     """
+    if not repair_pays(fault, scale) or fault.repair_effect is None:
+        return False
+    gain, missing = gain_of(fault, scale), scale.harm(rest)
+    most = missing >= REST_SHARE * scale.min_effect and gain >= REST_BACK * missing
+    return most or (gain >= scale.min_effect and scale.target.sign * fault.repair_effect.z >= SURE_Z)
+
+
+def gain_of(fault: Fault, scale: Scale) -> float:
+    """What undoing the fault brings back; 0 where it was not tried out."""
+    return 0.0 if fault.repair_effect is None else -scale.harm(fault.repair_effect)
+
+
+def repair_pays(fault: Fault, scale: Scale) -> bool:
+    """Whether undoing the fault clearly brings back what counts, by the metric or, where few decisions turn, by the row loss."""
     if fault.repair_effect is None or not fault.repair_effect.clear or fault.log_only:
         return False
-    gain = -scale.harm(fault.repair_effect)
     metric_z = scale.target.sign * fault.repair_effect.z
-    # Where few decisions turn, the row loss sees more.
     gain_z = max(metric_z, _loss_gain_z(fault)) if metric_z > 0 else metric_z
-    if gain_z < GAIN_Z or gain < MATERIAL * scale.min_effect:
-        return False
-    missing = scale.harm(rest)
-    most = missing >= REST_SHARE * scale.min_effect and gain >= REST_BACK * missing
-    return most or (gain >= scale.min_effect and metric_z >= SURE_Z)
+    return gain_z >= GAIN_Z and gain_of(fault, scale) >= MATERIAL * scale.min_effect
 
 
 def as_specific(suspect: Fault, tried: Sequence[Fault], scale: Scale) -> Fault | None:

@@ -12,13 +12,9 @@ from backslide.contracts.cause import Cause, CauseKind, Confidence
 from backslide.contracts.diagnosis import Verdict
 from backslide.stats.change.metric_change import Change
 
-ONLY_BY_PRICE = (
-    CauseKind.UNRECOGNISED_FAULT,
-    CauseKind.COVARIATE_SHIFT,
-    CauseKind.LABEL_SHIFT,
-    CauseKind.CONCEPT_DRIFT,
-)
-"""Kinds that nothing but their price speaks for."""
+SHIFTS = (CauseKind.COVARIATE_SHIFT, CauseKind.LABEL_SHIFT, CauseKind.CONCEPT_DRIFT)
+ONLY_BY_PRICE = (CauseKind.UNRECOGNISED_FAULT, *SHIFTS)
+"""Kinds that nothing but their price speaks for, unless the values themselves show that something was done to them."""
 MOST_ROWS = 0.9
 """Share of the rows from which missing values are no growth: nearly all of the column is gone."""
 
@@ -107,7 +103,7 @@ def _proves(
     back = cause.repair.points_back if cause.repair is not None else None
     # Where the metric did not fall at all, a repair that alone tells of harm may undo what the world did for the better.
     rose = change is not None and max(map(harm, (change.low, change.high))) < 0
-    shown = certain and not rose and cause.kind not in ONLY_BY_PRICE and not _comes_with_growth(cause)
+    shown = certain and not rose and cause.kind not in SHIFTS and not _comes_with_growth(cause)
     sure = fell or shown or cause.confidence.rank >= Confidence.VERIFIED.rank or _both_harm(cause) or _restores(cause)
     if sure and back is not None and back.low is not None and back.low > 0 and back.estimate >= floor:
         return True
