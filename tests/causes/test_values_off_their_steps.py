@@ -110,7 +110,7 @@ def pair_of(reference: Floats, current: Floats) -> Pair:
 
 def test_steps_are_a_habit_of_many_values() -> None:
     rng = np.random.default_rng(2)
-    tenths, plain = np.round(rng.normal(20, 2, 900), 1), rng.normal(20, 2, 900)
+    tenths, plain = np.round(rng.normal(20, 2, 900), 1), rng.normal(21, 3, 900)
     off = rows_off_grid(pair_of(tenths, plain))
     assert off is not None
     assert off.all()
@@ -120,6 +120,7 @@ def test_steps_are_a_habit_of_many_values() -> None:
     assert set(np.flatnonzero(rows)) <= set(range(300))
     assert rows_off_grid(pair_of(tenths, np.round(plain + 3, 1))) is None  # moved along its steps
     assert rows_off_grid(pair_of(plain, plain + 1)) is None  # no steps
+    assert rows_off_grid(pair_of(tenths, rng.normal(20, 2, 900))) is None  # the same with more digits
     assert rows_off_grid(pair_of(rng.choice([1.0, 2.0, 3.0], 900), plain)) is None  # a switch
     assert rows_off_grid(pair_of(tenths, np.where(np.arange(900) < 50, plain, tenths))) is None  # a few
 

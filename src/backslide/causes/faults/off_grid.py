@@ -4,11 +4,12 @@ Numbers are recorded in steps, as whole years, tenths of a degree, halves of a s
 never off them. A column of which many values lie between has been through arithmetic: error that adds up until a restart, means
 in place of values, a formula that changed, noise. Nothing but the column itself is needed to see that, on the very rows.
 
-**Named** where at least twenty different values of the reference, practically all, are multiples of one usual step, where at
-least a tenth of the current rows are none, and where a repair pays by four standard errors and a material part. Tried are: what
-the other columns foretell; the level that the others foretell, or that of the reference, in place of the own level of a stretch
-of rows; and the distribution of the reference. More digits of the same values cost nothing and are not named. Beyond the
-precision of single floats nothing is read.
+**Named** where at least twenty different values of the reference, practically all, are multiples of one usual step; where at
+least a tenth of the current rows are none, and these are distributed otherwise than those beside them, or than the reference, by
+more than its halves are; and where a repair pays by four standard errors and a material part, and the row loss does not speak
+against it. Tried are: what the other columns foretell; the level that the others foretell, or that of the reference, in place of
+the own level of a stretch of rows; and the distribution of the reference. More digits of the same values are not named, whatever
+changed in the same weeks. Beyond the precision of single floats nothing is read.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from dataclasses import replace
 import numpy as np
 
 from backslide.case import Case
+from backslide.causes.columns.association import STILL
 from backslide.causes.columns.expectation import expectation
 from backslide.causes.columns.resolution import step_of
 from backslide.causes.faults.base import Fault, Hypothesis, evidence_of
@@ -33,7 +35,7 @@ from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair
 from backslide.playbook.clock import time_columns
 from backslide.stats.arrays import Floats, Ints, Mask
-from backslide.stats.two_sample import distinct_of_sorted
+from backslide.stats.two_sample import distinct_of_sorted, ks, ks_limit
 
 LEAST_VALUES = 20
 """Different values of the reference from which on their steps are no accident of a few."""
@@ -79,7 +81,7 @@ def find_off_grid(
             price(bench, Fault((replace(hypothesis, params={"values": values}, undo=undo),)), others)
             for values, undo in _repairs(case, case.pairs[name], rows)
         ]
-        paid = [fault for fault in tried if materiality.repair_pays(fault, scale)]
+        paid = [fault for fault in tried if materiality.repair_pays(fault, scale, none_worse=True)]
         best = max(paid, key=lambda fault: materiality.gain_of(fault, scale), default=None)
         if best is None:
             continue
@@ -92,7 +94,7 @@ def find_off_grid(
 
 def rows_off_grid(pair: Pair) -> Mask | None:
     """The current rows whose values lie between the steps of the reference (n_cur,), all known ones where nearly all do; None
-    where it has no steps or they keep to them."""
+    where it has no steps, where they keep to them, or where they are distributed as the reference is."""
     if not pair.numeric:
         return None
     ref, values = pair.finite[0], pair.numbers[1]
@@ -107,7 +109,12 @@ def rows_off_grid(pair: Pair) -> Mask | None:
     off = known & (np.abs(steps - np.round(steps)) > np.maximum(OFF, FLOAT32 * np.abs(steps)))
     if off.sum() < LEAST_ROWS or off.sum() < LEAST_OFF * known.sum():
         return None
-    return known if off.sum() >= NEARLY_ALL * known.sum() else off
+    rows = known if off.sum() >= NEARLY_ALL * known.sum() else off
+    # More digits of the same values leave the distribution as it was; rows of the same days are the better measure of that.
+    others = np.sort(values[known & ~rows])
+    drift, beside = (pair.usual_drift, ref) if len(others) < LEAST_ROWS else (0.0, others)
+    moved = ks(beside, np.sort(values[rows])) - drift
+    return rows if moved > STILL + ks_limit(len(beside), int(rows.sum())) else None
 
 
 def _hypothesis(case: Case, pair: Pair, rows: Mask) -> Hypothesis:

@@ -185,12 +185,15 @@ def gain_of(fault: Fault, scale: Scale) -> float:
     return 0.0 if fault.repair_effect is None else -scale.harm(fault.repair_effect)
 
 
-def repair_pays(fault: Fault, scale: Scale) -> bool:
-    """Whether undoing the fault clearly brings back what counts, by the metric or, where few decisions turn, by the row loss."""
+def repair_pays(fault: Fault, scale: Scale, *, none_worse: bool = False) -> bool:
+    """Whether undoing the fault clearly brings back what counts, by the metric or, where few decisions turn, by the row loss;
+    and, where asked for, serves the rows not clearly worse by that loss."""
     if fault.repair_effect is None or not fault.repair_effect.clear or fault.log_only:
         return False
     metric_z = scale.target.sign * fault.repair_effect.z
     gain_z = max(metric_z, _loss_gain_z(fault)) if metric_z > 0 else metric_z
+    if none_worse and _loss_gain_z(fault) < -Z95:
+        return False
     return gain_z >= GAIN_Z and gain_of(fault, scale) >= MATERIAL * scale.min_effect
 
 
