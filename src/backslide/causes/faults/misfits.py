@@ -19,6 +19,10 @@ row to row, the opposite sign, a limit, one value in place of all (``row_evidenc
 of any form or the reverse order (``row_scale``), two columns in each other's place (``row_exchange``), values of other rows on
 some (``row_join``).
 
+**Values that left their steps** need no other column (``off_grid``): numbers that always came in whole years or tenths, and lie
+between them now on a tenth of the rows or more, have been worked out anew. Where they are distributed otherwise as well, and
+a repair pays, the column is named.
+
 **Not seen** here: a column that no other column tells anything about, and one that the model has twice. With labels, a column
 that misleads, while the outcome is as predictable without it as before, is told all the same
 (``misleading_column``).
