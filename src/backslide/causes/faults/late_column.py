@@ -39,13 +39,17 @@ from backslide.causes.faults.row_losses import exchanged, in_time, rises_when_ex
 from backslide.causes.faults.signatures.stale_values import StaleValues
 from backslide.causes.pricing.counterfactual import PricingBench, price
 from backslide.contracts import say
+from backslide.engine.columns.pair import Pair
 from backslide.playbook.clock import time_columns
 from backslide.playbook.concept.screen import left_by_screen
 from backslide.stats.arrays import Floats, Ints, Mask
+from backslide.stats.shift import doubly_robust
 
 MOST_COLUMNS, LEANS, LESS = 8, 0.02, 0.9
 """Columns that are tried, those that tell least of what they told; the share of what the most telling one told that one must have
 told, and the share of its own that it may still tell."""
+LEAST_SHARE = 0.005
+"""Share of the variance of outcomes from which a column went with them."""
 SCREENED_ROWS, TRIED_ROWS, MOST_ANSWERS = 1_000, 2_000, 150_000
 """Rows of each window on which columns, and then delays, are tried first; and what the model is asked for each at most."""
 SCREEN_Z, SCREEN_Z_OF_LEVEL, LEAST_IN_LEVEL = 2.0, 3.0, 20
@@ -128,6 +132,8 @@ def _columns(bench: PricingBench, taken: set[str], *, lost: bool) -> list[str]:
     case = bench.case
     out = taken | time_columns(case) | set(left_by_screen(case))
     columns = [name for name, pair in case.pairs.items() if name not in out and usable(pair)]
+    if not lost:
+        columns = [name for name in columns if _goes_less_with_outcomes(bench, case.pairs[name])]
     if not columns:
         return []
     rng = case.rng("columns that may be late")
@@ -141,6 +147,31 @@ def _columns(bench: PricingBench, taken: set[str], *, lost: bool) -> list[str]:
     leans = (before > LEANS * max(before.max(), 0.0)) & less
     order = [place for place in np.argsort(now - before, kind="stable") if leans[place]]
     return [columns[place] for place in order[:MOST_COLUMNS]]
+
+
+def _goes_less_with_outcomes(bench: PricingBench, pair: Pair) -> bool:
+    """Whether a column clearly went with the outcomes and does less now: cheap beside asking the model.
+
+    By the share of the outcomes' variance that bins of it explain, less what chance does (correlation ratio; Fisher 1925,
+    "Statistical Methods for Research Workers", 45).
+    """
+    case, shares = bench.case, list[float]()
+    rows = bench.rows(case.reference), bench.rows(case.current)
+    if pair.numeric:
+        ref, cur = (numbers[some] for numbers, some in zip(pair.numbers, rows, strict=True))
+        codes = doubly_robust.bins_of(ref, cur, pair.discrete)[:2]
+    else:
+        codes = pair.codes[1][0][rows[0]], pair.codes[1][1][rows[1]]
+    for code, some, side in zip(codes, rows, case.sides, strict=True):
+        labels = side.outcomes.labels[some].astype(float)
+        outcomes = (
+            labels[:, None] == np.arange(len(case.problem.classes)) if case.problem.classification else labels[:, None]
+        )
+        count = np.bincount(code).astype(float)
+        off = outcomes - outcomes.mean(axis=0)
+        between = sum((np.bincount(code, one) ** 2 / np.maximum(count, 1)).sum() for one in off.T.astype(float))
+        shares.append(float(between / max((off**2).sum(), 1e-12)) - ((count > 0).sum() - 1) / max(len(some) - 1, 1))
+    return shares[0] >= LEAST_SHARE and shares[1] <= LESS * shares[0]
 
 
 @dataclass(frozen=True)
