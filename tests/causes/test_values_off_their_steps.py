@@ -90,6 +90,22 @@ def test_one_host_alone_works_out_other_values() -> None:
     assert "always multiples of 0.1" in cause.summary
 
 
+def means(load: Floats, rng: np.random.Generator) -> Floats:
+    """Every other row or so gets the mean of nine drawn rows, which nothing restores."""
+    drawn = load[rng.integers(0, len(load), (len(load), 9))].mean(axis=1)
+    return np.where(rng.random(len(load)) < 0.4, drawn, load)
+
+
+def test_means_in_place_of_some_values_are_priced_by_the_rows_beside_them() -> None:
+    cause = found(means).causes[0]
+    assert (cause.kind, cause.features) == (CauseKind.UNRECOGNISED_FAULT, ("load",))
+    sound, broken = served(weeks(501, DAYS)), served(weeks(501, DAYS, means))
+    names = {"late": "label", "said": "prediction"}
+    lost = worlds.accuracy(broken.rename(names)) - worlds.accuracy(sound.rename(names))
+    assert cause.points is not None
+    assert cause.points.estimate == pytest.approx(lost, abs=0.03)
+
+
 def more_digits(load: Floats, rng: np.random.Generator) -> Floats:
     return np.asarray(load + rng.uniform(-0.05, 0.05, len(load)))
 

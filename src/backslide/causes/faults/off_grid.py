@@ -8,8 +8,9 @@ in place of values, a formula that changed, noise. Nothing but the column itself
 least a tenth of the current rows are none, and these are distributed otherwise than those beside them, or than the reference, by
 more than its halves are; and where a repair pays by four standard errors and a material part, and the row loss does not speak
 against it. Tried are: what the other columns foretell; the level that the others foretell, or that of the reference, in place of
-the own level of a stretch of rows; and the distribution of the reference. More digits of the same values are not named, whatever
-changed in the same weeks. Beyond the precision of single floats nothing is read.
+the own level of a stretch of rows; and the distribution of the reference. Where no repair pays, rows that nothing marks are held
+against the others of the same days: what the metric loses by them is the price. More digits of the same values are not named,
+whatever changed in the same weeks. Beyond the precision of single floats nothing is read.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from backslide.causes.faults.base import Fault, Hypothesis, evidence_of
 from backslide.causes.faults.column_signature import Replacement
 from backslide.causes.faults.markers import describe
 from backslide.causes.faults.misfits import recognised_as
+from backslide.causes.faults.misleading_column import NoRepair
 from backslide.causes.pricing import materiality
 from backslide.causes.pricing.counterfactual import PricingBench, price
 from backslide.causes.pricing.materiality import Scale
@@ -35,6 +37,7 @@ from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair
 from backslide.playbook.clock import time_columns
 from backslide.stats.arrays import Floats, Ints, Mask
+from backslide.stats.change.effect import Effect
 from backslide.stats.two_sample import distinct_of_sorted, ks, ks_limit
 
 LEAST_VALUES = 20
@@ -51,6 +54,8 @@ LEVELS = 30
 """Parts of the window, in order of time, whose level is taken as one; of this many rows at least."""
 LEAST_IN_PART = 40
 MOST_ASKED = 4
+LEAST_BESIDE = 200
+"""Labelled rows of either sort that price what no repair restores."""
 MUCH_MORE = 2.0
 """Times what a known fault was thought to cost that the repair must bring back to be of more than that."""
 WHOLE = 0.995
@@ -83,6 +88,8 @@ def find_off_grid(
         ]
         paid = [fault for fault in tried if materiality.repair_pays(fault, scale, none_worse=True)]
         best = max(paid, key=lambda fault: materiality.gain_of(fault, scale), default=None)
+        if best is None and own is None:
+            best = _priced_by_rows_beside(bench, hypothesis, scale)
         if best is None:
             continue
         if own is None:
@@ -90,6 +97,26 @@ def find_off_grid(
         elif own.points is None or materiality.gain_of(best, scale) >= MUCH_MORE * scale.harm(own.points):
             found.append(recognised_as(own, best))
     return found
+
+
+def _priced_by_rows_beside(bench: PricingBench, hypothesis: Hypothesis, scale: Scale) -> Fault | None:
+    """The fault of rows that no repair restores and nothing marks, at what the metric loses by them beside the other rows of the
+    same days; None where that is not clear, or where something tells these rows from the others."""
+    case, side = bench.case, bench.case.current
+    at = bench.rows(side)
+    sound = ~hypothesis.rows[at]
+    if hypothesis.segment is not None or min(int(sound.sum()), int((~sound).sum())) < LEAST_BESIDE:
+        return None
+    every = side.outcomes.take(at).statistics(bench.target, len(case.problem.classes))
+    value, draw = bench.target.value, bench.draw(side)
+    whole, beside = (
+        Effect(float(value(some.sum(0))), value(draw.sums(some))) for some in (every, every * sound[:, None])
+    )
+    cost = whole - beside
+    if abs(cost.z) < materiality.GAIN_Z or scale.harm(cost) < materiality.MATERIAL * scale.min_effect:
+        return None
+    seen = f"{hypothesis.seen}; on the others of the same days the model errs less"
+    return Fault((replace(hypothesis, signature=NoRepair(), seen=seen),), share=cost)
 
 
 def rows_off_grid(pair: Pair) -> Mask | None:
