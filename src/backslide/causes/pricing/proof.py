@@ -97,7 +97,9 @@ def _proves(
     if not labels:
         return harm(cause.points.estimate) >= floor
     fell = change is None or harm(change.estimate) > 0
-    if cause.kind == CauseKind.COVARIATE_SHIFT or (cause.kind == CauseKind.CONCEPT_DRIFT and cause.segment is not None):
+    segment = cause.kind == CauseKind.CONCEPT_DRIFT and cause.segment is not None
+    by_rows_beside = certain and cause.repair is None and cause.injection is None and cause.points.low is not None
+    if cause.kind == CauseKind.COVARIATE_SHIFT or segment or by_rows_beside:
         # The labels of the reference, and the other rows of the same days, are controls as sharp as a pair.
         return fell and harm(cause.points.estimate) >= floor
     back = cause.repair.points_back if cause.repair is not None else None
