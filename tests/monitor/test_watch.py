@@ -13,6 +13,7 @@ from backslide.contracts.errors import BackslideError, ConfigError, InputError
 from backslide.contracts.watch import Incident, Level, WatchReport
 from backslide.jobs import watch as looks
 from backslide.jobs.watch import settings_key, watch
+from backslide.monitor import new_rows
 from backslide.monitor.rows import open_both
 from backslide.store.database import Database, open_database
 from streams_of_logs import REFERENCE, after, config, moment, served
@@ -226,7 +227,8 @@ def test_rows_are_opened_again_only_for_labels_of_an_age(
     book = database.book("loans", settings_key(settings))
     watch(settings, as_of=moment(15), book=book)
     calls = []
-    monkeypatch.setattr(looks, "open_both", lambda rows: calls.append(rows) or open_both(rows))
+    for module in (looks, new_rows):
+        monkeypatch.setattr(module, "open_both", lambda rows: calls.append(rows) or open_both(rows))
     watch(settings, as_of=moment(16), book=book)
     database.close()
     assert len(calls) == opened

@@ -12,10 +12,11 @@ import pytest
 from backslide.contracts.config import Settings
 from backslide.contracts.errors import ConfigError
 from backslide.jobs.profile_days import store_profiles
-from backslide.jobs.watch import LONGEST_WAIT, watch
+from backslide.jobs.watch import watch
+from backslide.monitor import new_rows
+from backslide.monitor.new_rows import read_new_rows
 from backslide.monitor.periods import PeriodGrid
 from backslide.monitor.rows import SERVED, open_rows
-from backslide.monitor.stored_reference import read_new_rows
 from backslide.store.memory import Book
 
 START = datetime(2026, 3, 2)
@@ -101,14 +102,17 @@ def test_profiles_are_watched_without_any_row(world: tuple[Path, pl.DataFrame], 
     assert "got worse" in stored.incidents[-1].diagnosis.sentence
 
 
-def test_a_look_reads_new_rows_alone_and_ends_as_one_over_all(world: tuple[Path, pl.DataFrame]):
+def test_a_look_reads_new_rows_alone_and_ends_as_one_over_all(
+    world: tuple[Path, pl.DataFrame], monkeypatch: pytest.MonkeyPatch
+):
     folder, frame = world
+    monkeypatch.setattr(new_rows, "LEAST_ROWS", 1)
     settings = settings_of(folder, str(folder / "profiles"))
     book = Book()
     former = None
     for day in (31, 40, 44, 46):
         at = START + timedelta(days=day)
-        rows = read_new_rows(open_rows(settings, PeriodGrid.of(settings.watch), at), book, LONGEST_WAIT)
+        rows = read_new_rows(open_rows(settings, PeriodGrid.of(settings.watch), at), book)
         served = rows.later.select(SERVED).collect()[SERVED]
         if former is not None:
             assert served.min() >= former - timedelta(days=2)

@@ -61,6 +61,8 @@ class Window:
     """Features that its source does not hold and the other window's does; read as null throughout."""
     places: Ints | None = None
     """Ascending places (rows,) of the rows in the table that they were drawn from; None where none was left out between them."""
+    as_given: bool = False
+    """Whether ``raw`` is as its source has it, so that ``prepare`` fits more rows of the source."""
 
     def sample(self, rows: int, *, seed: int) -> pl.DataFrame:
         """At most ``rows`` prepared rows, uniform and seeded.
@@ -156,6 +158,7 @@ def _open_windows(reference: Any, current: Any, settings: Settings, match: str |
     raw = {
         n: cut_window(n, source, settings, cutting) for n, source in (("reference", reference), ("current", current))
     }
+    given = raw["current"][0]
     schemas = {name: dict(frame.collect_schema()) for name, (frame, _) in raw.items()}
     _type_empty_columns(raw, schemas)
     notes: list[str] = limitations(raw["reference"][0], roles) if is_snapshot(reference, settings.base) else []
@@ -184,7 +187,7 @@ def _open_windows(reference: Any, current: Any, settings: Settings, match: str |
     altered = read_scores(raw, schemas, settings, notes, warnings)
     resolved = _at_actual_threshold(resolved, raw["reference"][0], schemas["reference"], notes)
     windows = {name: _prepare(name, raw[name], schemas[name], resolved, heads[name].rows, times, notes) for name in raw}
-    current_window = replace(windows["current"], lost=lost)
+    current_window = replace(windows["current"], lost=lost, as_given=raw["current"][0] is given)
     return WindowPair(
         resolved,
         windows["reference"],

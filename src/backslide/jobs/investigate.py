@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +53,7 @@ def investigate(
         first, until = _stretch(group, last, recover_after)
         finding = _finding(
             settings,
-            between(rows if rows.every is None else replace(rows, later=rows.every), first, until),
+            between(rows, first, until),
             book,
             group,
             grid,

@@ -35,17 +35,12 @@ from backslide.monitor.fault_watch import MOST_READ, MOST_REPLAYED, FaultWatch
 from backslide.monitor.incidents import Group, group_signals, identity
 from backslide.monitor.label_free import estimate_waiting
 from backslide.monitor.labels import MOST_ROWS, Ages, ages_of, label_notes
+from backslide.monitor.new_rows import count_periods, open_new, prepared_between, read_new_rows
 from backslide.monitor.periods import PERIOD, PeriodGrid, now
 from backslide.monitor.publish import Look, publish
-from backslide.monitor.rows import PeriodRows, at_age, open_both, open_rows, with_periods
+from backslide.monitor.rows import PeriodRows, at_age, numbered_between, open_both, open_rows, with_periods
 from backslide.monitor.series import series_of
-from backslide.monitor.stored_reference import (
-    count_periods,
-    read_new_rows,
-    settings_without_rows,
-    sums_of,
-    with_known_classes,
-)
+from backslide.monitor.stored_reference import settings_without_rows, sums_of, with_known_classes
 from backslide.monitor.stream import ESTIMATE, Ledger, Subject, summed_metric
 from backslide.monitor.streams import follow
 from backslide.monitor.subject import as_learned, subject_of
@@ -93,7 +88,7 @@ def watch(
     limit_calls(settings.engine.model_timeout)  # of metrics of the user's own: no model is loaded before an alarm
     memory = Book() if replay or book is None else book
     rows = open_rows(settings, PeriodGrid.of(settings.watch), as_of or now(), reference=reference, later=later)
-    rows = read_new_rows(rows, memory, LONGEST_WAIT)
+    rows = read_new_rows(rows, memory)
     settings = settings_without_rows(rows)
     look = _Inspection.open(settings, rows, as_of or now(), memory)
     look.replay = replay
@@ -167,7 +162,8 @@ class _Inspection:
     @classmethod
     def open(cls, settings: Settings, rows: PeriodRows, present: datetime, book: Book) -> _Inspection:
         """Prepare the rows, and learn the reference unless that was done before."""
-        grid, both = rows.grid, open_both(rows)
+        rows, both = open_new(rows, book)
+        grid = rows.grid
         if rows.stored is not None:
             both = with_known_classes(both, book)
         case = Case(both, settings)
@@ -375,7 +371,7 @@ class _Inspection:
         old = [n for n in self.later("inputs") if self.last is not None and n + mature <= self.last][-28:]
         later = None
         if old and self.both.problem.has_labels and self.rows.stored_later is None:
-            frame = with_periods(self.both.current, self.grid, reference=False).filter(pl.col(PERIOD).is_in(old))
+            frame = prepared_between(self.both, self.rows, old[0], old[-1]).filter(pl.col(PERIOD).is_in(old))
             wanted = [c for c in (names.LABEL, names.CONFIDENCE, names.PREDICTION) if c in frame.collect_schema()]
             later = sample(frame.select(wanted), MOST_ROWS, seed=self.settings.engine.seed)
         notes = [*self.both.warnings, *self.both.notes]
@@ -395,6 +391,8 @@ class _Inspection:
         )
         if self.last is None:
             return notes
-        frame = with_periods(self.both.current, self.grid, reference=False)
-        column = None if self.rows.stored_later is not None else self.settings.model.id
-        return notes + completeness.repeated_rows(frame, column, self.held)
+        if self.rows.stored_later is not None or self.settings.model.id is None:
+            return notes
+        latest = sorted(self.held)[-completeness.RECENT :]
+        frame = numbered_between(self.rows, latest[0], latest[-1])
+        return notes + completeness.repeated_rows(frame, self.settings.model.id, self.held)

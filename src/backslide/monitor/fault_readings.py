@@ -24,7 +24,7 @@ from backslide.engine.sources.errors import reading
 from backslide.engine.window import open_windows
 from backslide.models.model import Model
 from backslide.monitor.periods import PERIOD
-from backslide.monitor.rows import PeriodRows, number_periods, plain
+from backslide.monitor.rows import PeriodRows, number_periods, numbered_between, plain
 from backslide.store.memory import damaged
 
 REFERENCE_ROWS = 5000
@@ -125,8 +125,11 @@ class FaultReader:
 
     def _frames(self, numbers: set[int], *, reference: bool) -> dict[int, pl.DataFrame]:
         """Raw rows of some periods, at most ``PERIOD_ROWS`` of each."""
-        frame = number_periods(self.rows, reference=reference).filter(pl.col(PERIOD).is_in(sorted(numbers)))
-        frame = frame.with_row_index(PLACE)
+        if reference:
+            frame = number_periods(self.rows, reference=True)
+        else:
+            frame = numbered_between(self.rows, min(numbers), max(numbers))
+        frame = frame.filter(pl.col(PERIOD).is_in(sorted(numbers))).with_row_index(PLACE)
         return {int(key): part for key, part in sample_groups(frame, PERIOD, PERIOD_ROWS, seed=0).items()}
 
     def _readings(

@@ -13,7 +13,7 @@ from backslide.engine.columns import names
 from backslide.engine.roles.outcomes import codes_of
 from backslide.engine.sources.errors import reading
 from backslide.monitor.periods import MONDAY
-from backslide.monitor.rows import LABELLED, SERVED, PeriodRows
+from backslide.monitor.rows import LABELLED, SERVED, PeriodRows, with_every_row
 from backslide.stats.arrays import Floats
 from backslide.stats.shift.label_delay import ArrivalCurve, compare_arrival, curves, selective_labels
 
@@ -92,6 +92,7 @@ def label_notes(rows: PeriodRows, ages: Ages, later: pl.DataFrame | None, classe
         classes: of the problem.
     """
     notes: list[str] = []
+    rows = with_every_row(rows)
     if rows.settings.model.label is None:
         return ["no labels are configured: only inputs, confidence and the estimate are monitored"]
     if ages.known and LABELLED in rows.later.collect_schema():

@@ -20,7 +20,7 @@ from backslide.engine.stored_window import StoredPeriod, open_stored, stored_per
 from backslide.engine.times.notes import time_notes
 from backslide.engine.times.time_format import other_time_format, time_format
 from backslide.engine.times.time_range import TimeRange, TimeRanges
-from backslide.engine.times.timestamps import in_place, read_times, time_expression
+from backslide.engine.times.timestamps import TimeReading, in_place, read_times, time_expression
 from backslide.engine.window import Window, WindowPair, open_windows
 from backslide.monitor.periods import MONDAY, PERIOD, PeriodGrid
 
@@ -48,7 +48,7 @@ class PeriodRows:
     stored_later: StoredPeriod | None = None
     """What came after it, where that is a stored profile as well; ``later`` then holds no rows."""
     every: pl.LazyFrame | None = None
-    """All later rows, where ``later`` holds those alone that are not known yet."""
+    """All later rows, where ``later`` holds those alone that are to be read."""
     held: Mapping[int, int] | None = None
     """Rows of every later period, where they are counted already."""
 
@@ -80,10 +80,13 @@ def open_rows(
     cutting = Cutting(settings)
     before = cutting.window("reference", asked)[0]
     rest = _later(settings, cutting) if later is None else (cutting.window("current", later)[0], False)
-    before, after = _read_alike(before, *rest, cutting)
+    if rest[1] or cutting.times is None or not cutting.spans.keys() >= {"reference", "current"}:
+        before, after, times = _read_alike(before, *rest, cutting)
+    else:  # both are time ranges over one source, whose times were read together
+        after, times = rest[0], cutting.times
     frames, late = [], False
     for frame in (before, after):
-        frame, has = _with_times(frame, settings, as_of)
+        frame, has = _with_times(frame, settings, as_of, times)
         frames.append(frame)
         late = late or has
     return PeriodRows(frames[0], frames[1], settings, grid, late, tuple(dict.fromkeys(cutting.notes)))
@@ -124,7 +127,7 @@ def _open_after(stored: StoredPeriod, settings: Settings, grid: PeriodGrid, as_o
     frame = cutting.window("current", source)[0]
     times = read_times({"the rows after it": frame}, column, time_format(settings.model))
     cutting.notes += time_notes(times, {"the rows after it": frame})
-    frame, _ = _with_times(in_place(frame, times, settings.model), settings, as_of)
+    frame, _ = _with_times(in_place(frame, times, settings.model), settings, as_of, times)
     if after is not None:
         frame = frame.filter(pl.col(SERVED) >= after)
     notes = tuple(dict.fromkeys([*cutting.notes, NOT_WATCHED]))
@@ -142,6 +145,7 @@ def _later(settings: Settings, cutting: Cutting) -> tuple[pl.LazyFrame, bool]:
         raise ConfigError("[data] source needs [model] timestamp to tell the reference from what came after it")
     if cutting.timed is not None:  # the reference is a time range over it
         end = cutting.spans["reference"].end
+        cutting.spans["current"] = TimeRanges((TimeRange(end, datetime.max),))
         return cutting.timed.filter(pl.col(names.TIME) >= end).drop(names.TIME), False
     frame = open_weighted(settings.data.source, settings, cutting.notes)
     if column not in frame.collect_schema():
@@ -151,12 +155,12 @@ def _later(settings: Settings, cutting: Cutting) -> tuple[pl.LazyFrame, bool]:
 
 def _read_alike(
     before: pl.LazyFrame, after: pl.LazyFrame, rest: bool, cutting: Cutting
-) -> tuple[pl.LazyFrame, pl.LazyFrame]:
-    """Both with times that were read together; of a whole source the rows after the reference's last."""
+) -> tuple[pl.LazyFrame, pl.LazyFrame, TimeReading | None]:
+    """Both with times that were read together, and how; of a whole source the rows after the reference's last."""
     settings = cutting.settings
     column, frames = settings.model.timestamp, {"the reference": before, "the rows after it": after}
     if column is None or any(column not in frame.collect_schema() for frame in frames.values()):
-        return before, after
+        return before, after, None
     times = read_times(frames, column, time_format(settings.model))
     cutting.notes += time_notes(times, frames)
     if rest:
@@ -166,13 +170,18 @@ def _read_alike(
         if last is None:
             raise SourceError("the reference holds no readable time")
         after = after.filter(second > last)
-    return in_place(before, times, settings.model), in_place(after, times, settings.model)
+    return in_place(before, times, settings.model), in_place(after, times, settings.model), times
 
 
-def _with_times(frame: pl.LazyFrame, settings: Settings, as_of: datetime) -> tuple[pl.LazyFrame, bool]:
+def _with_times(
+    frame: pl.LazyFrame, settings: Settings, as_of: datetime, times: TimeReading | None
+) -> tuple[pl.LazyFrame, bool]:
+    """Rows up to ``as_of`` with their times, and whether they say when labels came; ``times`` as they were read, if they were."""
     model, schema = settings.model, frame.collect_schema()
     if model.timestamp is not None and model.timestamp in schema:
-        time = time_expression(frame, model.timestamp, schema[model.timestamp], time_format(model))
+        dtype = schema[model.timestamp]
+        form = time_format(model)
+        time = time_expression(frame, model.timestamp, dtype, form) if times is None else times.of(dtype)
         frame = frame.with_columns(time.alias(SERVED)).filter(pl.col(SERVED) < as_of)
     if model.label is None or model.label_time is None or model.label_time not in schema or model.label not in schema:
         return frame, False
@@ -209,9 +218,14 @@ def open_both(rows: PeriodRows) -> WindowPair:
     return replace(pair, notes=tuple(dict.fromkeys([*rows.notes, *pair.notes])))
 
 
+def with_every_row(rows: PeriodRows) -> PeriodRows:
+    """The rows with all later ones, whichever are to be read."""
+    return rows if rows.every is None else replace(rows, later=rows.every, every=None)
+
+
 def between(rows: PeriodRows, first: int, last: int) -> PeriodRows:
     """The rows with only periods ``first`` to ``last`` after the reference."""
-    grid = rows.grid
+    grid, rows = rows.grid, with_every_row(rows)
     if rows.stored_later is not None:
         span = TimeRanges((TimeRange(grid.start(first), grid.end(last)),))
         return replace(rows, stored_later=replace(rows.stored_later, span=span))
@@ -226,6 +240,11 @@ def between(rows: PeriodRows, first: int, last: int) -> PeriodRows:
 def plain(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Rows without the columns that watching adds."""
     return frame.drop([c for c in (SERVED, LABELLED) if c in frame.collect_schema()])
+
+
+def numbered_between(rows: PeriodRows, first: int, last: int) -> pl.LazyFrame:
+    """Later raw rows with the number of each one's period: at least those of periods ``first`` to ``last``."""
+    return number_periods(between(rows, first, last) if rows.grid.timed else with_every_row(rows), reference=False)
 
 
 def number_periods(rows: PeriodRows, *, reference: bool) -> pl.LazyFrame:

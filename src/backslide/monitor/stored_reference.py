@@ -1,4 +1,4 @@
-"""Watching against a stored profile: its days give the sums of the reference, and of later rows only new ones are read."""
+"""Watching against a stored profile: its days give the sums of the reference."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ from backslide.engine.profile.daily_profiles import UNDATED
 from backslide.engine.profile.profile import ColumnProfile, Profile
 from backslide.engine.profile.segment_counts import WindowPart
 from backslide.engine.roles import problem
-from backslide.engine.sources.errors import reading
-from backslide.engine.stored_window import StoredPeriod, StoredWindow
+from backslide.engine.stored_window import StoredWindow
 from backslide.engine.window import Window, WindowPair
 from backslide.monitor.collect import MOST_VOCABULARY, SumPlan, gather
 from backslide.monitor.feature_values import level_name
 from backslide.monitor.periods import PERIOD, PeriodGrid
-from backslide.monitor.rows import SERVED, PeriodRows, with_periods
+from backslide.monitor.rows import PeriodRows, with_periods
 from backslide.monitor.sums import Moments, Sums
 from backslide.store.memory import Book
 
@@ -121,39 +120,6 @@ def _sums_of(part: WindowPart, profile: Profile, wanted: SumPlan) -> Sums:
             n, total, squares = (float(sum(values)) for values in zip(*blocks, strict=True))
             moments[name] = n, total, squares
     return Sums(part.rows, labelled, 0, cells, moments)
-
-
-def read_new_rows(rows: PeriodRows, book: Book, longest_wait: int) -> PeriodRows:
-    """The rows from the first period on that is not known yet, and how many every period holds.
-
-    Labels that have not come keep their period unknown, for at most ``longest_wait`` periods. To count, the times alone are read.
-    """
-    if rows.stored is None:
-        return rows
-    if rows.stored_later is not None:
-        return replace(rows, held=_held(rows.stored_later, rows.grid))
-    held = count_periods(rows.later.select(rows.grid.expression(SERVED)))
-    known = set(book.periods("inputs"))
-    if rows.settings.model.label is not None:
-        known &= set(book.periods("labels")) | {n for n in known if n < max(held, default=0) - longest_wait}
-    first = min((n for n in held if n not in known), default=max(held, default=None))
-    later = rows.later if first is None else rows.later.filter(pl.col(SERVED) >= rows.grid.start(first))
-    return replace(rows, later=later, every=rows.later, held=held)
-
-
-def _held(period: StoredPeriod, grid: PeriodGrid) -> dict[int, int]:
-    held: Counter[int] = Counter()
-    for day, profile in period.store.by_day(period.store.days_within(period.span)).items():
-        if day != UNDATED:
-            held[grid.number(datetime.fromisoformat(day))] += profile.rows
-    return dict(held)
-
-
-def count_periods(frame: pl.LazyFrame) -> dict[int, int]:
-    """Rows of each period."""
-    with reading():
-        counted = frame.filter(pl.col(PERIOD).is_not_null()).group_by(PERIOD).len().collect(engine="streaming")
-    return {int(number): int(rows) for number, rows in counted.iter_rows()}
 
 
 def settings_without_rows(rows: PeriodRows) -> Settings:
