@@ -68,14 +68,21 @@ class LinearExpectations:
             c: p for c, p in case.pairs.items() if c not in out and not p.constant_before and not p.identifier
         }
         self.n_ref = case.reference.sample.height
-        blocks = {c: np.vstack([_features(p, i) for i in (0, 1)]) for c, p in self.pairs.items()}
-        blocks |= {"": np.vstack([_clock(side) for side in case.sides])}
-        self.owner: NDArray[np.str_] = np.repeat(list(blocks), [b.shape[1] for b in blocks.values()])
+        widths = {c: _width(p) for c, p in self.pairs.items()} | {"": _clock(case.sides[0]).shape[1]}
+        self.owner: NDArray[np.str_] = np.repeat(list(widths), list(widths.values()))
         self.learned = earlier_rows(case)
-        x = np.hstack(list(blocks.values()))
+        self.x = np.empty((self.n_ref + case.current.sample.height, len(self.owner)))
+        at = 0  # filled column by column and centred in place: it is the largest matrix of a diagnosis
+        for column, width in widths.items():
+            for window, rows_of in enumerate((slice(self.n_ref), slice(self.n_ref, None))):
+                block = _features(self.pairs[column], window) if column else _clock(case.sides[window])
+                self.x[rows_of, at : at + width] = block
+            at += width
         rows = np.flatnonzero(self.learned)
-        self.x = x - x[rows].mean(axis=0)
         self.x_learned = self.x[rows]
+        middle = self.x_learned.mean(axis=0)
+        self.x -= middle
+        self.x_learned -= middle
         self.products = self.x_learned.T @ self.x_learned / len(rows)
 
     def of(self, column: str) -> ColumnEstimate | None:
@@ -126,6 +133,11 @@ def _features(pair: Pair, window: int) -> Floats:
     missing = np.isnan(ranks)
     ranks = np.where(missing, 0.0, ranks)
     return np.column_stack([ranks, ranks**2, missing])
+
+
+def _width(pair: Pair) -> int:
+    """Columns of ``_features``."""
+    return 3 if pair.numeric else min(len(pair.levels[0]), MOST_LEVELS)
 
 
 def targets(pair: Pair, window: int, first: int | None = None) -> Floats:
