@@ -108,10 +108,85 @@ def test_rows_in_no_order_hold_values_of_other_rows() -> None:
 
 
 def test_two_columns_of_one_late_table_are_one_cause() -> None:
+    """The third, which the model leans on too, is in its own rows."""
     both: Change = lambda f: late("shop", column="price")(late("shop")(f))  # noqa: E731
-    diagnosis = found(both, seed=3)
-    assert diagnosis.causes[0].kind == CauseKind.STALE_VALUES
-    assert "queue" in diagnosis.causes[0].features
+    frames = [weeks(3, 0), both(weeks(503, DAYS))]
+    rng = np.random.default_rng(3)
+    frames = [frame.with_columns(stock=pl.Series(rng.normal(size=frame.height))) for frame in frames]
+    truth = [frames[0], weeks(503, DAYS).with_columns(frames[1]["stock"])]
+
+    class Stocked(Shoppers):
+        def predict_proba(self, frame: pl.DataFrame) -> Floats:
+            plain = super().predict_proba(frame)[:, 1]
+            odds = np.log(plain / (1 - plain)) + 1.2 * np.asarray(frame["stock"], float)
+            chance = 1 / (1 + np.exp(-odds))
+            return np.column_stack([1 - chance, chance])
+
+    made = []
+    for frame, true in zip(frames, truth, strict=True):
+        left = np.where(rng.random(ROWS) < Stocked().predict_proba(true)[:, 1], "yes", "no")
+        chance = Stocked().predict_proba(frame)[:, 1]
+        said = np.where(chance >= 0.5, "yes", "no")
+        made.append(frame.with_columns(left=pl.Series(left), p_yes=pl.Series(chance), said=pl.Series(said)))
+    roles = ROLES | {"features": ["queue", "price", "stock"]}
+    cause = worlds.causes_of(Scenario(made[0], made[1], roles, Stocked())).causes[0]
+    assert (cause.kind, set(cause.features)) == (CauseKind.STALE_VALUES, {"queue", "price"})
+
+
+def test_labels_of_the_next_visit_are_no_late_columns() -> None:
+    """Every column of a shop gains by the same, so nothing says that they are late."""
+    diagnosis = found(lambda f: f.with_columns(pl.col("left").shift(-1).over("shop").fill_null(pl.col("left"))))
+    assert not any(c.kind == CauseKind.STALE_VALUES for c in diagnosis.causes)
+
+
+def test_rows_that_are_logged_in_no_order_are_looked_up_by_their_times() -> None:
+    reference, current = served(weeks(1, 0)), served(late("shop")(weeks(501, DAYS)))
+    mixed = [frame.sample(fraction=1.0, shuffle=True, seed=3) for frame in (reference, current)]
+    cause = worlds.causes_of(Scenario(mixed[0], mixed[1], ROLES, Shoppers())).causes[0]
+    assert (cause.kind, cause.features) == (CauseKind.STALE_VALUES, ("queue",))
+
+
+def test_beside_another_unit_a_column_is_late_all_the_same() -> None:
+    diagnosis = found(lambda f: late("shop")(f).with_columns(price=pl.col("price") * 100))
+    assert {(c.kind, c.features) for c in diagnosis.causes} >= {
+        (CauseKind.STALE_VALUES, ("queue",)),
+        (CauseKind.UNIT_CHANGE, ("price",)),
+    }
+
+
+def hours(seed: int, first: int, earlier: int) -> pl.DataFrame:
+    """Four months of hours with a daily cycle; outcomes follow the cycle of some hours ``earlier``."""
+    rng, n = np.random.default_rng(seed), 24 * 120
+    at = np.arange(n) % 24
+    own = np.zeros(n)
+    for i in range(1, n):
+        own[i] = 0.9 * own[i - 1] + np.sqrt(1 - 0.81) * rng.normal()
+
+    def cycle(shift: int) -> Floats:
+        return 1.5 * np.sin(2 * np.pi * (at + shift - 9) / 24) + 0.7 * np.sin(4 * np.pi * (at + shift - 9) / 24)
+
+    price = rng.normal(size=n)
+    odds = 1.6 * (cycle(earlier) + 0.5 * own) + 0.8 * price
+    left = np.where(rng.random(n) < 1 / (1 + np.exp(-odds)), "yes", "no")
+    time = [datetime(2026, 1, 1) + timedelta(hours=first + i) for i in range(n)]
+    return pl.DataFrame({"at": time, "queue": cycle(0) + 0.5 * own, "price": price, "left": left})
+
+
+@pytest.mark.parametrize("earlier", [1, 3])
+def test_outcomes_that_come_some_hours_earlier_make_no_column_late(earlier: int) -> None:
+    for seed in range(30, 30 + runs(2, 12)):
+        frames = served(hours(seed, 0, 0)), served(hours(seed + 500, 24 * 120, earlier))
+        diagnosis = worlds.causes_of(Scenario(*frames, ROLES, Shoppers()))
+        assert not any(c.kind == CauseKind.STALE_VALUES for c in diagnosis.causes)
+
+
+def test_a_column_that_is_some_hours_late_is_told_in_spite_of_its_cycle() -> None:
+    frames = (
+        served(hours(40, 0, 0)),
+        served(hours(540, 24 * 120, 0).with_columns(pl.col("queue").shift(3).backward_fill())),
+    )
+    cause = worlds.causes_of(Scenario(*frames, ROLES, Shoppers())).causes[0]
+    assert (cause.kind, cause.features) == (CauseKind.STALE_VALUES, ("queue",))
 
 
 def test_a_world_that_became_easier_hides_no_late_column() -> None:

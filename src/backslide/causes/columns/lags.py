@@ -244,8 +244,19 @@ class Delay:
     def sources(self, case: Case, side: Side) -> Rows | None:
         """The earlier row of each sampled row (n,), -1 where there is none; None where that is not known."""
         if self.key:
-            return rows_of_codes(entity_keys(case)[self.key][0 if side is case.reference else 1])
+            return _rows_of_key(side, entity_keys(case)[self.key][0 if side is case.reference else 1])
         return _rows_earlier(side, self.rows, self.days)
+
+
+def _rows_of_key(side: Side, codes: Rows) -> Rows:
+    """The row before in time with the same key (n,), -1 for none; as they stand where there are no times."""
+    if side.seconds is None:
+        return rows_of_codes(codes)
+    order = np.argsort(side.seconds, kind="stable")
+    before = rows_of_codes(codes[order])
+    source = np.empty(len(codes), np.int64)
+    source[order] = np.where(before >= 0, order[before], -1)
+    return source
 
 
 @once

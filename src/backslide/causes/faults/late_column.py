@@ -2,40 +2,45 @@
 
 Where no other column tells whose value stands in a row, the outcome does. Every delay is undone in every column that the model
 leans on: the value of a row is taken from the later one in which it was served. That makes the model err more in the reference,
-where values stand in their own rows, and less where they are late; a world that changes its relations makes neither fit a row
-that is not its own.
+where values stand in their own rows, and less where they are late.
 
 **Named** where undoing one delay lowers the loss of all rows, of those from a day on, or of those that a column marks, beyond
 what days differ by (Student's t between days at one in 100,000, as some hundred delays are tried), by at least half of what the
-same costs in the reference, and where it does cost something there. Of several delays the one that gains most; of those that gain
-about as much, the plainest. Columns that are late together are found one after the other.
+same costs in the reference, and where it does cost something there; where the values taken back tell at least half of what
+values in their own rows told; and where nothing else looks the same (``delay_trials``). Where every column that the model leans
+on gains by the same, the labels may have slipped, and nothing is named. Of several delays the one that gains most; of those that
+gain about as much, the plainest. Columns that are late together are found one after the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
-import polars as pl
 from scipy import stats
 
-from backslide.case import Case, Side
+from backslide.case import Case
 from backslide.causes.columns.association import usable
 from backslide.causes.columns.lags import (
     Delay,
-    Rows,
     delayed_rows,
     delays_in_common,
     delays_of,
-    mean_and_error,
-    units_of,
 )
 from backslide.causes.faults.base import Fault, Hypothesis, evidence_of
+from backslide.causes.faults.delay_trials import (
+    LEAST_ROWS,
+    DelayLosses,
+    DelayTrial,
+    beats_the_cycle,
+    goes_to_and_fro,
+    mean_by_day,
+)
 from backslide.causes.faults.markers import Marker, levels_of_columns
 from backslide.causes.faults.row_lag import RowLag, marker_of_wrong_rows
-from backslide.causes.faults.row_losses import exchanged, in_time, rises_when_exchanged, row_losses
+from backslide.causes.faults.row_losses import rises_when_exchanged, row_losses
 from backslide.causes.faults.signatures.stale_values import StaleValues
 from backslide.causes.pricing.counterfactual import PricingBench, price
 from backslide.contracts import say
@@ -45,19 +50,20 @@ from backslide.playbook.concept.screen import left_by_screen
 from backslide.stats.arrays import Floats, Ints, Mask
 from backslide.stats.shift import doubly_robust
 
+MOST_SCREENED = 30
+"""Columns that the model is asked about at all, those that went most with the outcomes."""
 MOST_COLUMNS, LEANS, LESS = 8, 0.02, 0.9
 """Columns that are tried, those that tell least of what they told; the share of what the most telling one told that one must have
 told, and the share of its own that it may still tell."""
 LEAST_SHARE = 0.005
 """Share of the variance of outcomes from which a column went with them."""
-SCREENED_ROWS, TRIED_ROWS, MOST_ANSWERS = 1_000, 2_000, 150_000
+SCREENED_ROWS, TRIED_ROWS, MOST_ANSWERS = 1_000, 2_000, 120_000
 """Rows of each window on which columns, and then delays, are tried first; and what the model is asked for each at most."""
 SCREEN_Z, SCREEN_Z_OF_LEVEL, LEAST_IN_LEVEL = 2.0, 3.0, 20
 """Standard errors of the gain on these rows, or on those of one level of a column, from which a delay is tried on all."""
 PARTS = 4
 """Parts of the current days that are looked at by themselves."""
 MOST_TRIED = 8
-LEAST_ROWS = 200
 BY_LUCK = 1e-5
 """Chance of such a gain between days where nothing is late: of some hundred delays none gains so much by luck."""
 LEAST_DAYS = 4
@@ -67,8 +73,12 @@ HALF, REST_LOSES = 0.5, 0.3
 """Share of what the reference loses that the current rows must gain, and that the others must lose where only some are late."""
 AS_GOOD = 0.9
 """Share of the largest gain from which a plainer delay is as good."""
-MOST_LATE = 3
+MOST_LATE = 5
 """Late columns looked for, one after the other."""
+ALIKE_Z = 3.0
+"""Standard errors by which every column that the model leans on must gain for it to be the labels that slipped."""
+RESTORED = 0.9
+"""Share of the late rows whose values are there for the repair to price them."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +91,8 @@ class _LateColumn:
     segment: str | None
     gain: float
     """Of all rows."""
+    alone: bool = False
+    """Whether the model leans on no other column."""
 
 
 def find_late_columns(bench: PricingBench, known: Sequence[Fault], *, lost: bool) -> list[Fault]:
@@ -91,13 +103,12 @@ def find_late_columns(bench: PricingBench, known: Sequence[Fault], *, lost: bool
     if bench.model is None or min(len(bench.rows(side)) for side in bench.case.sides) < LEAST_ROWS:
         return []
     found: list[Hypothesis] = []
-    taken, repaired = {feature for fault in known for feature in fault.features}, bench
+    taken, repaired = {feature for fault in known for feature in fault.features}, _repaired(bench, known)
     while len(found) < MOST_LATE and (late := _latest(repaired, taken, lost=lost)) is not None:
         case = repaired.case
         found.append(_hypothesis(case, late))
         taken.add(late.column)
-        restored = case.repaired(found[-1].signature.repair(case, found[-1], case.current.sample))
-        repaired = PricingBench(restored, bench.target, bench.model, artefact=bench.artefact)
+        repaired = _repaired(repaired, [Fault((found[-1],))])
     together = groupby(sorted(found, key=lambda h: h.mechanism), key=lambda h: h.mechanism)
     faults: list[Fault] = []
     for _, group in together:
@@ -105,56 +116,84 @@ def find_late_columns(bench: PricingBench, known: Sequence[Fault], *, lost: bool
     return faults
 
 
+def _repaired(bench: PricingBench, faults: Sequence[Fault]) -> PricingBench:
+    """The bench over the current rows with what is certain of ``faults`` undone: beside a unit that changed nothing fits."""
+    case, certain = bench.case, [fault for fault in faults if fault.exact]
+    if not certain:
+        return bench
+    frame = case.current.sample
+    for fault in certain:
+        frame = fault.repair(case, frame)
+    return PricingBench(case.repaired(frame), bench.target, bench.model, artefact=bench.artefact)
+
+
 def _latest(bench: PricingBench, taken: set[str], *, lost: bool) -> _LateColumn | None:
     """The column and delay that gain most when undone; None where none does."""
     case = bench.case
-    columns = _columns(bench, taken, lost=lost)
+    columns, leaned = _columns(bench, taken, lost=lost)
     if not columns:
         return None
     delays = [one for one in delays_of(case) if one[0].rows >= 0]
     reference, current = (
-        _Losses(bench, side, row_losses(bench, side.outcomes.labels, answers))
+        DelayLosses(bench, side, row_losses(bench, side.outcomes.labels, answers))
         for side, answers in zip(case.sides, (bench.reference_answers, bench.as_logged), strict=True)
     )
-    trials = [_Trial(column, *delay) for delay in delays for column in columns if column != delay[0].key]
-    tried = (_late(trial, reference, current) for trial in _screened(current, trials))
-    found = [late for late in tried if late is not None]
-    most = max((late.gain for late in found), default=0.0)
-    return next((late for late in sorted(found, key=_plainness) if late.gain >= AS_GOOD * most), None)
+    trials = [DelayTrial(column, *delay) for delay in delays for column in columns if column != delay[0].key]
+    tried = [(trial, _late(trial, reference, current)) for trial in _screened(current, trials)]
+    found = [(trial, late) for trial, late in tried if late is not None]
+    most = max((late.gain for _, late in found), default=0.0)
+    good = [(trial, late) for trial, late in found if late.gain >= AS_GOOD * most]
+    if not good:
+        return None
+    trial, best = min(good, key=lambda one: _plainness(one[1]))
+    return None if _labels_slipped(current, trial, best, leaned) else replace(best, alone=len(leaned) == 1)
+
+
+def _labels_slipped(losses: DelayLosses, trial: DelayTrial, late: _LateColumn, leaned: Sequence[str]) -> bool:
+    """Whether every column that the model leans on, of several, gains by the same: then it is the labels that are of other rows,
+    or all of them came late, and nothing says which."""
+    case, side = losses.bench.case, losses.side
+    later = trial.later(case, side)
+    if len(leaned) < 2:
+        return False
+    gains = [losses.logged - one for one in losses.of([(name, later) for name in leaned], np.flatnonzero(late.rows))]
+    means = [mean_by_day(gain, late.rows, side) for gain in gains]
+    return all(mean.mean >= ALIKE_Z * mean.error for mean in means)
 
 
 def _plainness(late: _LateColumn) -> tuple[int, float]:
     return (0 if late.delay.rows else 1 if late.delay.days else 2), -late.gain
 
 
-def _columns(bench: PricingBench, taken: set[str], *, lost: bool) -> list[str]:
-    """The columns that the model leans on and that may tell less than they did, without those that tell the time."""
+def _columns(bench: PricingBench, taken: set[str], *, lost: bool) -> tuple[list[str], list[str]]:
+    """The columns that may tell less than they did, and all that the model leans on, without those that tell the time."""
     case = bench.case
-    out = taken | time_columns(case) | set(left_by_screen(case))
-    columns = [name for name, pair in case.pairs.items() if name not in out and usable(pair)]
-    if not lost:
-        columns = [name for name in columns if _goes_less_with_outcomes(bench, case.pairs[name])]
+    out = time_columns(case) | set(left_by_screen(case))
+    columns = [name for name, pair in case.pairs.items() if name not in out and usable(pair) and not pair.free_text]
+    if not lost or len(columns) > MOST_SCREENED:
+        shares = {name: _shares_of_outcomes(bench, case.pairs[name]) for name in columns}
+        if not lost and not any(before >= LEAST_SHARE and now <= LESS * before for before, now in shares.values()):
+            return [], []
+        columns = sorted(columns, key=lambda name: -shares[name][0])[:MOST_SCREENED]
     if not columns:
-        return []
+        return [], []
     rng = case.rng("columns that may be late")
     most = min(SCREENED_ROWS, MOST_ANSWERS // (4 * len(columns)))
     some = [np.sort(rng.permutation(bench.rows(side))[:most]) for side in case.sides]
     rises = [rises_when_exchanged(bench, side, columns, at) for side, at in zip(case.sides, some, strict=True)]
     before, now = (np.nanmean(rise, axis=1) for rise in rises)
     error = np.sqrt(sum(np.nanvar(rise, axis=1) / np.isfinite(rise).sum(axis=1) for rise in rises))
+    leans = before > LEANS * max(before.max(), 0.0)
     # Where few rows are late a column tells hardly less.
-    less = now <= before + error if lost else now <= LESS * before
-    leans = (before > LEANS * max(before.max(), 0.0)) & less
-    order = [place for place in np.argsort(now - before, kind="stable") if leans[place]]
-    return [columns[place] for place in order[:MOST_COLUMNS]]
+    less = leans & (now <= before + error if lost else now <= LESS * before)
+    order = [columns[place] for place in np.argsort(now - before, kind="stable") if less[place]]
+    leaned = [name for name, does in zip(columns, leans, strict=True) if does]
+    return [name for name in order if name not in taken][:MOST_COLUMNS], leaned
 
 
-def _goes_less_with_outcomes(bench: PricingBench, pair: Pair) -> bool:
-    """Whether a column clearly went with the outcomes and does less now: cheap beside asking the model.
-
-    By the share of the outcomes' variance that bins of it explain, less what chance does (correlation ratio; Fisher 1925,
-    "Statistical Methods for Research Workers", 45).
-    """
+def _shares_of_outcomes(bench: PricingBench, pair: Pair) -> tuple[float, float]:
+    """Share of the outcomes' variance that bins of a column explain in both windows, less what chance does: cheap beside asking
+    the model (correlation ratio; Fisher 1925, "Statistical Methods for Research Workers", 45)."""
     case, shares = bench.case, list[float]()
     rows = bench.rows(case.reference), bench.rows(case.current)
     if pair.numeric:
@@ -171,61 +210,10 @@ def _goes_less_with_outcomes(bench: PricingBench, pair: Pair) -> bool:
         off = outcomes - outcomes.mean(axis=0)
         between = sum((np.bincount(code, one) ** 2 / np.maximum(count, 1)).sum() for one in off.T.astype(float))
         shares.append(float(between / max((off**2).sum(), 1e-12)) - ((count > 0).sum() - 1) / max(len(some) - 1, 1))
-    return shares[0] >= LEAST_SHARE and shares[1] <= LESS * shares[0]
+    return shares[0], shares[1]
 
 
-@dataclass(frozen=True)
-class _Trial:
-    """A column, a delay, and the earlier row of every row of both windows (n_ref + n_cur,)."""
-
-    column: str
-    delay: Delay
-    source: Rows
-
-    def later(self, case: Case, side: Side) -> Rows:
-        """The row of the same window in which the value of each row was served, were it late (n,); -1 where there is none."""
-        n_ref = case.reference.sample.height
-        first, last = (0, n_ref) if side is case.reference else (n_ref, len(self.source))
-        source = self.source[first:last] - first
-        later = np.full(last - first, -1)
-        at = np.flatnonzero(source >= 0)
-        later[source[at]] = at
-        return later
-
-
-@dataclass(frozen=True)
-class _Losses:
-    """What the model loses on every row of a window as logged (n,), NaN without a label, and with values of other rows."""
-
-    bench: PricingBench
-    side: Side
-    logged: Floats
-
-    def of(self, asked: Sequence[tuple[str, Rows]], rows: Ints) -> Iterator[Floats]:
-        """Where columns take their values from other rows (n,), on ``rows`` for which there is one; NaN elsewhere."""
-        sample, frames, places = self.side.sample, [], []
-        for column, other in asked:
-            at = rows[(other[rows] >= 0) & np.isfinite(self.logged[rows])]
-            frames.append(sample[at].with_columns(sample[column][other[at]].alias(column)))
-            places.append(at)
-        answers, begin = self.bench.answer(pl.concat(frames)), 0
-        for at in places:
-            part = answers.take(np.arange(begin, begin + len(at)))
-            losses = np.full(sample.height, np.nan)
-            losses[at] = row_losses(self.bench, self.side.outcomes.labels[at], part)
-            begin += len(at)
-            yield losses
-
-    def moved(self, trial: _Trial) -> tuple[Floats, Floats]:
-        """Where the column takes the values of later rows, and of any row beside (n,), (n,)."""
-        case = self.bench.case
-        order = in_time(self.side, np.arange(self.side.sample.height))
-        others = trial.later(case, self.side), exchanged(order, case.rng("values of rows beside"))
-        later, beside = self.of([(trial.column, other) for other in others], np.arange(len(self.logged)))
-        return later, beside
-
-
-def _screened(losses: _Losses, trials: Sequence[_Trial]) -> list[_Trial]:
+def _screened(losses: DelayLosses, trials: Sequence[DelayTrial]) -> list[DelayTrial]:
     """What gains most on some of the rows, all of them or those of one level of another column."""
     case, side = losses.bench.case, losses.side
     asked = [(trial, later) for trial in trials if ((later := trial.later(case, side)) >= 0).sum() >= LEAST_ROWS]
@@ -260,7 +248,7 @@ def _z(gains: Floats, codes: Ints, levels: int) -> Floats:
     return np.where(enough, mean * np.sqrt(count) / np.where(spread > 0, spread, 1.0), 0.0)
 
 
-def _late(trial: _Trial, reference: _Losses, current: _Losses) -> _LateColumn | None:
+def _late(trial: DelayTrial, reference: DelayLosses, current: DelayLosses) -> _LateColumn | None:
     """A column by one delay on all rows of both windows; None where it is not late by it."""
     case = current.bench.case
     (usual_moved, usual_beside), (moved, beside) = reference.moved(trial), current.moved(trial)
@@ -270,47 +258,31 @@ def _late(trial: _Trial, reference: _Losses, current: _Losses) -> _LateColumn | 
     if marker is not None:
         # What stands in a row that is not late is its own value and not the one of the row before.
         rows = marker.current & marker.current[trial.later(case, case.current)]
-        there = marker.reference if _mean_of(cost, marker.reference, case.reference).days else there
-    usual, found = _mean_of(cost, there, case.reference), _mean_of(gain, rows, case.current)
+        there = marker.reference if mean_by_day(cost, marker.reference, case.reference).days else there
+    usual, found = mean_by_day(cost, there, case.reference), mean_by_day(gain, rows, case.current)
     if usual.mean < USUAL_Z * usual.error or found.mean < HALF * usual.mean or found.days < LEAST_DAYS:
         return None
     # Another value may fit better than a wrong one, whosever it is: that of the right row tells what values of a row told.
-    worth = _mean_of(beside - moved, rows, case.current)
-    usual_worth = _mean_of(usual_beside - reference.logged, there, case.reference)
+    worth = mean_by_day(beside - moved, rows, case.current)
+    usual_worth = mean_by_day(usual_beside - reference.logged, there, case.reference)
     least = float(stats.t.isf(BY_LUCK, found.days - 1))
     if min(found.mean / found.error, worth.mean / worth.error) < least or worth.mean < HALF * usual_worth.mean:
+        return None
+    if goes_to_and_fro(case, trial) or not beats_the_cycle(trial, current, moved, rows):
         return None
     late = np.ones(len(gain), bool) if marker is None else marker.current
     of_all = found.mean * float((late & np.isfinite(gain)).mean())
     return _LateColumn(trial.column, trial.delay, late, None if marker is None else marker.expression, of_all)
 
 
-def _marker(trial: _Trial, case: Case, cost: Floats, gain: Floats) -> Marker | None:
+def _marker(trial: DelayTrial, case: Case, cost: Floats, gain: Floats) -> Marker | None:
     """What marks the rows that are late; None where all are, as the others do not lose clearly, though it costs them less."""
     marker = marker_of_wrong_rows(case, gain, trial.column, trial.later(case, case.current))
     if marker is None or marker.current.all():
         return None
-    usual = _mean_of(cost, np.ones(len(cost), bool), case.reference)
-    rest = _mean_of(-gain, ~marker.current, case.current)
+    usual = mean_by_day(cost, np.ones(len(cost), bool), case.reference)
+    rest = mean_by_day(-gain, ~marker.current, case.current)
     return marker if rest.mean >= max(USUAL_Z * rest.error, REST_LOSES * usual.mean) else None
-
-
-@dataclass(frozen=True)
-class _Mean:
-    """Mean over rows, its standard error between days, and how many days; 0, infinity and 0 of too few rows."""
-
-    mean: float = 0.0
-    error: float = np.inf
-    days: int = 0
-
-
-def _mean_of(values: Floats, rows: Mask, side: Side) -> _Mean:
-    known = np.flatnonzero(rows & np.isfinite(values))
-    if len(known) < LEAST_ROWS:
-        return _Mean()
-    units = units_of(side)[known]
-    mean, error = mean_and_error(values[known], units)
-    return _Mean(mean, max(error, 1e-12), len(np.unique(units)))
 
 
 def _hypothesis(case: Case, late: _LateColumn) -> Hypothesis:
@@ -320,6 +292,10 @@ def _hypothesis(case: Case, late: _LateColumn) -> Hypothesis:
     # In rows without any order nothing is stale: the value is another row's.
     joined = bool(delay.rows) and not follow
     where = "" if late.rows.all() else f" on {say.percent(float(late.rows.mean()))} of the rows"
+    label = case.problem.roles.label or "label"
+    where += f" (or {label} is of earlier ones)" if late.alone else ""
+    later = DelayTrial(late.column, delay, source).later(case, case.current)
+    restored = late.rows & (later >= 0) & late.rows[later]
     return Hypothesis(
         signature=RowLag() if joined else StaleValues(),
         features=(late.column,),
@@ -328,7 +304,7 @@ def _hypothesis(case: Case, late: _LateColumn) -> Hypothesis:
         undo=f"move the values of {late.column} back to their rows, as far as they are there",
         evidence=(evidence_of(pair),),
         exact=True,
-        reversible=bool(delay.rows) and bool(late.rows.all()),
+        reversible=float(restored.sum()) >= RESTORED * float(late.rows.sum()),
         rows=late.rows,
         params={"places": delay.rows, "columns": [late.column]} if joined else {"delay": delay, "untold": True},
         mechanism=f"late {delay.words}{where}",
