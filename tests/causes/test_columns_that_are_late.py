@@ -172,6 +172,21 @@ def hours(seed: int, first: int, earlier: int) -> pl.DataFrame:
     return pl.DataFrame({"at": time, "queue": cycle(0) + 0.5 * own, "price": price, "left": left})
 
 
+def test_a_relation_that_turned_in_a_column_that_goes_to_and_fro_is_no_join() -> None:
+    frames = []
+    for seed, first, weight in ((50, 0, 1.6), (550, DAYS, -1.6)):
+        frame, rng = weeks(seed, first), np.random.default_rng(seed)
+        drawn, queue = rng.normal(size=ROWS), np.zeros(ROWS)
+        for i in range(1, ROWS):
+            queue[i] = -0.9 * queue[i - 1] + np.sqrt(1 - 0.81) * drawn[i]
+        skewed = np.exp(0.8 * queue) - 1.2
+        odds = weight * skewed + 0.8 * frame["price"].to_numpy()
+        left = np.where(rng.random(ROWS) < 1 / (1 + np.exp(-odds)), "yes", "no")
+        frames.append(served(frame.with_columns(queue=pl.Series(skewed), left=pl.Series(left))))
+    causes = worlds.causes_of(Scenario(frames[0], frames[1], ROLES, Shoppers())).causes
+    assert not any(c.kind in (CauseKind.BROKEN_JOIN, CauseKind.STALE_VALUES) for c in causes)
+
+
 @pytest.mark.parametrize("earlier", [1, 3])
 def test_outcomes_that_come_some_hours_earlier_make_no_column_late(earlier: int) -> None:
     for seed in range(30, 30 + runs(2, 12)):

@@ -17,6 +17,7 @@ from backslide.causes.columns import edit
 from backslide.causes.columns.lags import Delay, Rows, mean_and_error, units_of
 from backslide.causes.faults.row_losses import exchanged, in_time, row_losses
 from backslide.causes.pricing.counterfactual import PricingBench
+from backslide.engine.columns.pair import Pair
 from backslide.stats.arrays import Floats, Ints, Mask
 
 LEAST_ROWS = 200
@@ -97,10 +98,9 @@ def mean_by_day(values: Floats, rows: Mask, side: Side) -> MeanByDay:
     return MeanByDay(mean, max(error, 1e-12), len(np.unique(units)))
 
 
-def goes_to_and_fro(case: Case, trial: DelayTrial) -> bool:
-    """Whether reference values of numbers go against those of the row so many before."""
-    pair, source = case.pairs[trial.column], trial.source[: case.reference.sample.height]
-    if not pair.numeric or not trial.delay.rows:
+def goes_to_and_fro(pair: Pair, source: Rows) -> bool:
+    """Whether reference values of numbers go against those of their earlier rows (n_ref,), -1 for none."""
+    if not pair.numeric:
         return False
     values = pair.numbers[0]
     at = np.flatnonzero(source >= 0)

@@ -268,7 +268,8 @@ def _late(trial: DelayTrial, reference: DelayLosses, current: DelayLosses) -> _L
     least = float(stats.t.isf(BY_LUCK, found.days - 1))
     if min(found.mean / found.error, worth.mean / worth.error) < least or worth.mean < HALF * usual_worth.mean:
         return None
-    if goes_to_and_fro(case, trial) or not beats_the_cycle(trial, current, moved, rows):
+    turns = trial.delay.rows and goes_to_and_fro(case.pairs[trial.column], trial.source[: len(cost)])
+    if turns or not beats_the_cycle(trial, current, moved, rows):
         return None
     late = np.ones(len(gain), bool) if marker is None else marker.current
     of_all = found.mean * float((late & np.isfinite(gain)).mean())

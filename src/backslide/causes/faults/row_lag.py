@@ -24,6 +24,7 @@ from backslide.case import Case, Outcomes
 from backslide.causes.columns.text_corruption import look
 from backslide.causes.columns.text_vocabulary import Vocabulary
 from backslide.causes.faults.base import Fault, Hypothesis, Remedy
+from backslide.causes.faults.delay_trials import goes_to_and_fro
 from backslide.causes.faults.markers import Marker, MarkerLevels, levels_of_columns, marker_of, selects_its_rows
 from backslide.causes.pricing.counterfactual import PricingBench, price
 from backslide.contracts import say
@@ -138,7 +139,9 @@ def _moved_columns(bench: PricingBench, lag: LabelLag, places: int) -> Hypothesi
     case, rows, segment = bench.case, lag.rows, lag.segment
     asked = _Return(bench, places)
     columns = _columns_that_moved(case, asked, rows)
-    if not columns:
+    before = np.arange(case.reference.sample.height) - abs(places)
+    # Where values go to and fro, a relation that turned makes those of the row beside fit.
+    if not columns or any(c in case.pairs and goes_to_and_fro(case.pairs[c], before) for c in columns):
         return None
     if not rows.all() and asked.gain(columns, np.ones(len(rows), bool)) >= WIDER * asked.gain(columns, rows):
         rows, segment = np.ones(len(rows), bool), None  # the marked ones only show it best
