@@ -107,6 +107,17 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+@pytest.fixture(autouse=True)
+def forget_secrets() -> Generator[None, None, None]:
+    """Secrets that a test configures are hidden in its own messages, and not in those of the tests after it."""
+    from backslide.contracts import secrets  # not before the environment above is set
+
+    known = secrets._known
+    before = set(known)
+    yield
+    known.intersection_update(before)
+
+
 @pytest.fixture
 def contained(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a user sees of a failure: contained and said, not raised."""
