@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 import worlds
+from backslide.causes.faults.row_losses import mean_and_variance
 from backslide.contracts.cause import CauseKind, Confidence
 from backslide.contracts.diagnosis import Diagnosis
 from backslide.playbook.base import Scenario
@@ -49,6 +50,13 @@ def found(*joined: str, seed: int = 1, weights: tuple[float, ...] = (1.0, 1.0, 1
     order = np.random.default_rng(seed).permutation(ROWS)
     broken = current.with_columns(current[column][order] for column in joined)
     return worlds.causes_of(Scenario(served(weeks(seed, 0)), served(broken), ROLES, Broker()))
+
+
+def test_rows_that_a_model_does_not_answer_count_for_nothing() -> None:
+    rises = np.array([[1.0, 3.0, np.nan, 2.0], [np.nan] * 4])
+    mean, squared_error = mean_and_variance(rises)
+    assert mean == pytest.approx([2.0, 0.0])
+    assert squared_error == pytest.approx([(2 / 3) / 3, 0.0])
 
 
 @pytest.mark.parametrize("joined", [("rooms",), ("area", "rooms")])

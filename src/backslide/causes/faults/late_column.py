@@ -40,7 +40,7 @@ from backslide.causes.faults.delay_trials import (
 )
 from backslide.causes.faults.markers import Marker, levels_of_columns
 from backslide.causes.faults.row_lag import RowLag, marker_of_wrong_rows
-from backslide.causes.faults.row_losses import rises_when_exchanged, row_losses
+from backslide.causes.faults.row_losses import mean_and_variance, rises_when_exchanged, row_losses
 from backslide.causes.faults.signatures.stale_values import StaleValues
 from backslide.causes.pricing.counterfactual import PricingBench, price
 from backslide.contracts import say
@@ -181,8 +181,8 @@ def _columns(bench: PricingBench, taken: set[str], *, lost: bool) -> tuple[list[
     most = min(SCREENED_ROWS, MOST_ANSWERS // (4 * len(columns)))
     some = [np.sort(rng.permutation(bench.rows(side))[:most]) for side in case.sides]
     rises = [rises_when_exchanged(bench, side, columns, at) for side, at in zip(case.sides, some, strict=True)]
-    before, now = (np.nanmean(rise, axis=1) for rise in rises)
-    error = np.sqrt(sum(np.nanvar(rise, axis=1) / np.isfinite(rise).sum(axis=1) for rise in rises))
+    (before, noise), (now, more_noise) = (mean_and_variance(rise) for rise in rises)
+    error = np.sqrt(noise + more_noise)
     leans = before > LEANS * max(before.max(), 0.0)
     # Where few rows are late a column tells hardly less.
     less = leans & (now <= before + error if lost else now <= LESS * before)

@@ -43,6 +43,15 @@ def rises_when_exchanged(bench: PricingBench, side: Side, columns: Sequence[str]
     return np.asarray(np.array(other) - own)
 
 
+def mean_and_variance(rises: Floats) -> tuple[Floats, Floats]:
+    """Mean and squared standard error of each row of (k, n) over its known values (k,), (k,); 0 where the model answered none."""
+    known = np.isfinite(rises)
+    count = np.maximum(known.sum(axis=1), 1)
+    values = np.where(known, rises, 0.0)
+    mean = values.sum(axis=1) / count
+    return mean, np.maximum((values**2).sum(axis=1) / count - mean**2, 0.0) / count
+
+
 def in_time(side: Side, at: Ints) -> Ints:
     """The places of the rows ``at`` in order of time (len(at),); as they stand where there are no times."""
     return np.arange(len(at)) if side.seconds is None else np.argsort(side.seconds[at], kind="stable")

@@ -24,7 +24,7 @@ from backslide.causes.columns.association import distance, usable
 from backslide.causes.columns.text_vocabulary import Vocabulary
 from backslide.causes.faults.base import Fault, Hypothesis, Remedy, evidence_of
 from backslide.causes.faults.markers import levels_of_columns
-from backslide.causes.faults.row_losses import exchanged, in_time, rises_when_exchanged
+from backslide.causes.faults.row_losses import exchanged, in_time, mean_and_variance, rises_when_exchanged
 from backslide.causes.pricing.counterfactual import PricingBench, price
 from backslide.contracts.cause import CauseKind
 from backslide.engine.columns.pair import Pair, to_texts
@@ -95,6 +95,8 @@ class _Worth:
     @property
     def z(self) -> float:
         known = self.before[np.isfinite(self.before)]
+        if not len(known):
+            return 0.0
         return float(known.mean() / max(known.std() / np.sqrt(len(known)), 1e-12))
 
 
@@ -204,7 +206,7 @@ def _worths(bench: PricingBench) -> list[_Worth]:
         return []
     some = [case.rng("unrelated columns").permutation(bench.rows(side))[:SCREENED_ROWS] for side in case.sides]
     before, now = (
-        np.nanmean(rises_when_exchanged(bench, side, columns, np.sort(at)), axis=1)
+        mean_and_variance(rises_when_exchanged(bench, side, columns, np.sort(at)))[0]
         for side, at in zip(case.sides, some, strict=True)
     )
     leans = before >= LEANS * max(before.max(), 0.0)
