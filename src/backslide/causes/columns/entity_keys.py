@@ -64,7 +64,8 @@ def _codes(pair: Pair) -> tuple[Ints, Ints] | None:
     else:
         texts, rows = pair.codes
         levels = len(pair.levels[0])
-        codes = np.where(np.array(texts) == MISSING, -1, np.arange(len(texts)))[np.concatenate(rows)]
+        known = np.array([text != MISSING for text in texts], bool)  # an array of texts is as wide as the longest one
+        codes = np.where(known, np.arange(len(texts)), -1)[np.concatenate(rows)]
     n_ref = len(pair.reference)
     if not LEAST_LEVELS <= levels <= MOST_LEVELS * n_ref:
         return None

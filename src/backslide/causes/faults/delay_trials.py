@@ -120,7 +120,7 @@ def beats_the_cycle(trial: DelayTrial, losses: DelayLosses, moved: Floats, rows:
     level = _cycle(pair.numbers[0], seconds[0])(seconds[1])
     later = trial.later(case, side)
     step = np.where(later >= 0, level[later] - level, 0.0)
-    if float(np.nanstd(step)) < CYCLE * float(np.nanstd(pair.numbers[0])):
+    if float(np.std(step)) < CYCLE * float(np.std(pair.finite[0])):
         return True
     at = np.flatnonzero((later >= 0) & np.isfinite(losses.logged) & rows)
     made = edit.write(side.sample[at], trial.column, (pair.numbers[1] + step)[at])

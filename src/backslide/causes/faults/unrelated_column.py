@@ -190,8 +190,8 @@ def parts_of_rows(case: Case, column: str) -> Iterator[tuple[Ints, Ints, int]]:
         if levels.column != column:
             yield levels.reference, levels.current, len(levels.texts)
     for pair in case.pairs.values():
-        if pair.numeric and not pair.discrete and pair.name != column:
-            edges = np.nanquantile(pair.numbers[1], [0.25, 0.5, 0.75])
+        if pair.numeric and not pair.discrete and pair.name != column and len(pair.finite[1]):
+            edges = np.quantile(pair.finite[1], [0.25, 0.5, 0.75])
             before, now = (np.searchsorted(edges, part).astype(np.int64) for part in pair.numbers)
             yield before, now, 4
 
