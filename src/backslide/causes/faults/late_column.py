@@ -109,11 +109,14 @@ def find_late_columns(bench: PricingBench, known: Sequence[Fault], *, lost: bool
         found.append(_hypothesis(case, late))
         taken.add(late.column)
         repaired = _repaired(repaired, [Fault((found[-1],))])
-    together = groupby(sorted(found, key=lambda h: h.mechanism), key=lambda h: h.mechanism)
     faults: list[Fault] = []
-    for _, group in together:
+    for _, group in groupby(sorted(found, key=_cause), key=_cause):
         faults.append(price(bench, Fault(tuple(group)), [*known, *faults]))
     return faults
+
+
+def _cause(hypothesis: Hypothesis) -> tuple[str, str]:
+    return hypothesis.kind.value, hypothesis.mechanism
 
 
 def _repaired(bench: PricingBench, faults: Sequence[Fault]) -> PricingBench:

@@ -29,6 +29,7 @@ from backslide.causes.faults.column_signature import Replacement
 from backslide.causes.faults.markers import describe
 from backslide.causes.faults.misfits import recognised_as
 from backslide.causes.faults.misleading_column import NoRepair
+from backslide.causes.faults.row_losses import in_time
 from backslide.causes.pricing import materiality
 from backslide.causes.pricing.counterfactual import PricingBench, price
 from backslide.causes.pricing.materiality import Scale
@@ -168,7 +169,8 @@ def _hypothesis(case: Case, pair: Pair, rows: Mask) -> Hypothesis:
 def _repairs(case: Case, pair: Pair, rows: Mask) -> Iterator[tuple[Floats, str]]:
     """Values in place of those on ``rows`` (n_cur,), and in words what is done."""
     name, values = pair.name, pair.numbers[1]
-    order = _in_time(case, rows)
+    at = np.flatnonzero(rows)
+    order = at[in_time(case.current, at)]
     parts = np.array_split(order, max(min(LEVELS, len(order) // LEAST_IN_PART), 1))
     former = float(np.median(pair.finite[0]))
     a_stretch = "a stretch of rows at a time"
@@ -183,12 +185,6 @@ def _repairs(case: Case, pair: Pair, rows: Mask) -> Iterator[tuple[Floats, str]]
     foretold = np.asarray(told.foretold, float)
     yield foretold, f"replace the values of {name} by what the other columns foretell"
     yield _with_level(values, parts, foretold), f"give {name} the level that the other columns foretell, {a_stretch}"
-
-
-def _in_time(case: Case, rows: Mask) -> Ints:
-    at = np.flatnonzero(rows)
-    seconds = case.current.seconds
-    return at if seconds is None else at[np.argsort(seconds[at], kind="stable")]
 
 
 def _with_level(values: Floats, parts: Sequence[Ints], to: Floats) -> Floats:

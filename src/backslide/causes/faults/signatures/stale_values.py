@@ -26,7 +26,9 @@ windows, and delays under which it hardly changes: those cost little. In rows wi
 common, a shift is a `broken_join`.
 
 **Repair** moves the values back where the rows follow each other, and draws the others from the columns that are in place; the
-price of what cannot be moved back is that of the **injection**: the same delay done to the reference.
+price of what cannot be moved back is that of the **injection**: the same delay done to the reference. Of a delay that
+the labels told, what cannot be moved back is left as it is, as no other column tells it; where nearly all can be moved back, the
+repair is the price.
 """
 
 from __future__ import annotations
